@@ -1,0 +1,26 @@
+"""What can be compared: the product itself and every script in `peers/`. A new peer is one file there."""
+
+import sys
+from pathlib import Path
+
+BENCH = Path(__file__).resolve().parent
+ROOT = BENCH.parent
+PRODUCT = "product"
+OUTPUTS = ("successful_application/applications.csv", "unsuccessful_application/applications.csv")
+
+
+def command(contender: str, source: Path, output: Path) -> list[str]:
+    """The process that judges `source` into `output`.
+
+    `product` is the job with its default engine, `product:ENGINE` names one, and any other name is
+    `peers/NAME.py`. All run under the interpreter, and so with the libraries, of the caller.
+    """
+    if contender.partition(":")[0] == PRODUCT:
+        engine = contender.partition(":")[2]
+        job = [str(ROOT / "section1_manage.py"), "--input", str(source), "--output", str(output)]
+        return [sys.executable, *job, *(["--engine", engine] if engine else [])]
+    script = BENCH / "peers" / f"{contender}.py"
+    if not script.is_file():
+        known = ", ".join(sorted(file.stem for file in script.parent.glob("*.py")))
+        raise SystemExit(f"no contender {contender}: there are product, product:ENGINE and the peers {known}")
+    return [sys.executable, str(script), str(source), str(output)]
