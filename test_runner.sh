@@ -1,0 +1,53 @@
+#!/bin/sh
+# Set up what the tests need and run every test that this machine can run, within ten minutes.
+#
+#   sh test_runner.sh [--full] [--coverage] [pytest's arguments]
+#
+#   --full       also the long tests: soaks, many kill points, large data (the tests look at FULL_TESTS=1)
+#   --coverage   measure the coverage of the run and of the processes that it starts into .coverage
+#
+# What could not run, and why, stands at the end of the output. The exit code is pytest's, or 5 without an environment.
+set -eu
+case $0 in
+*/*) CDPATH='' cd -P -- "${0%/*}" ;;
+esac
+
+measure=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --full) export FULL_TESTS=1 ;;
+    --coverage) measure=yes ;;
+    *) break ;;
+    esac
+    shift
+done
+
+# Java's major version: 17 of 'openjdk version "17.0.15" 2025-04-15', 1 of 'java version "1.8.0_292"', else nothing.
+java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') || :
+if [ "${version:-0}" -ge 17 ]; then
+    no_spark=
+    sh batch/environment.sh default develop spark
+else
+    no_spark="they need Java 17 or newer and $java is ${version:+version }${version:-not there}"
+    sh batch/environment.sh default develop
+    set -- -m "not spark" "$@"
+fi
+
+unset PYTHONHOME PYTHONPATH
+if [ -n "$measure" ]; then
+    .venv/bin/python -m coverage erase
+    set -- coverage run -m pytest "$@"
+else
+    set -- pytest "$@"
+fi
+code=0
+.venv/bin/python -m "$@" || code=$?
+if [ -n "$measure" ]; then
+    .venv/bin/python -m coverage combine --quiet || code=$?
+fi
+
+[ -n "${FULL_TESTS-}" ] || echo "Not run: the long tests; they need time: sh test_runner.sh --full"
+[ -z "$no_spark" ] ||
+    printf '%s\n' "Not run: the Spark tests; $no_spark. Install it, for example: apt-get install openjdk-17-jre-headless"
+exit "$code"
