@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-# Text affixes are matched whole, in any case, with or without their dot, and as often as they occur.
-TITLE = r"^((mr|mrs|ms|miss|dr)\.? +)+"
-SUFFIX = r"( +(jr|sr|ii|iii|iv|v|md|dds|dvm|phd)\.?)+$"
+# Matched in any case; titles and suffixes with or without a last dot, as often as they occur.
+TITLE = r"^((mr|mrs|ms|miss|mx|mdm|madam|dr|prof|rev|sir)\.?( +|$))+"
+SUFFIX = r"((^|,? +)(jr|sr|ii|iii|iv|md|m\.d|dds|d\.d\.s|dvm|d\.v\.m|phd|ph\.d|esq)\.?)+$"
 EMAIL = r"[a-z0-9_%+-]+(\.[a-z0-9_%+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+(com|net)"
 
 # shape of the text -> format; the order of day and month is fixed per shape
@@ -25,9 +25,9 @@ DATE_FORMATS = {
 
 # A record fails a rule whose condition is not true, so NULL fails too. The order is that of `failed_rules`.
 RULES = {
-    "name": "full_name like '_% _%'",
+    "name": "full_name <> ''",
     "mobile": r"regexp_full_match(mobile_digits, '[0-9]{8}')",
-    "email": f"regexp_full_match(lower(email), '{EMAIL}')",
+    "email": f"regexp_full_match(address, '{EMAIL}', 'i')",
     "date": "birth is not null",
     "birth_year": "birth is null or year(birth) between 1900 and 2022",
     "age": "birth is null or above_18",
@@ -35,11 +35,11 @@ RULES = {
 
 # output column -> expression, in the order of the columns
 ACCEPTED = {
-    "first_name": "split_part(full_name, ' ', 1)",
+    "first_name": "nullif(left(full_name, greatest(strpos(full_name, ' ') - 1, 0)), '')",
     "last_name": "substr(full_name, strpos(full_name, ' ') + 1)",
     "date_of_birth": "strftime(birth, '%Y%m%d')",
     "mobile_no": "mobile_digits",
-    "email": "email",
+    "email": "address",
     "above_18": "above_18",
     "membership_id": "concat(last_name, '_', substr(sha256(strftime(birth, '%Y%m%d')), 1, 5))",
 }
@@ -82,6 +82,7 @@ def judge(con: duckdb.DuckDBPyConnection) -> None:
             select *,
                 regexp_replace(trim(name), '{TITLE}', '', 'i') as untitled,
                 regexp_replace(untitled, '{SUFFIX}', '', 'i') as full_name,
+                trim(email) as address,
                 replace(replace(mobile_no, ' ', ''), '-', '') as mobile_digits,
                 case {dates} end as birth
             from raw
