@@ -1,0 +1,114 @@
+"""The run ledger: which runs there were, what each did, and which contents have been processed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from batch.errors import PublishError
+
+SCHEMA = """
+create table if not exists run (
+    run_id text primary key,   -- sorts by start time
+    kind text not null,        -- run, replay, backfill
+    status text not null,      -- published, nothing_new, failed
+    document text not null     -- the whole Run as JSON
+) strict;
+create table if not exists content (
+    sha256 text primary key,   -- a file is its content
+    name text not null,        -- the name it had when it was processed
+    run_id text not null references run
+) strict;
+create index if not exists content_name on content (name);
+"""
+
+
+class Content(msgspec.Struct, frozen=True):
+    """One processed input: its SHA-256 and the name that it came under."""
+
+    sha256: str
+    name: str
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """What one run did. `counts` and `reasons` are numbers by name; times are UTC, ISO 8601."""
+
+    run_id: str
+    kind: Literal["run", "replay", "backfill"] = "run"
+    status: Literal["published", "nothing_new", "failed"]
+    started: str
+    seconds: float
+    engine: str = ""
+    parents: list[str] = []
+    previous: str = ""
+    message: str = ""
+    counts: dict[str, int] = {}
+    reasons: dict[str, int] = {}
+    contents: list[Content] = []
+    notices: list[str] = []
+
+
+class Ledger:
+    """The SQLite file that keeps the runs of one output folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self.path, timeout=10)
+            try:
+                connection.executescript(SCHEMA)
+                with connection:
+                    yield connection
+            finally:
+                connection.close()
+        except sqlite3.Error as error:
+            raise PublishError(
+                f"the ledger cannot be used: {error}",
+                where=str(self.path),
+                hint="If the disk is full, free some space. If the file is damaged, move it away: "
+                "the next run makes it anew from the manifests of the published runs.",
+            ) from error
+
+    def record(self, run: Run) -> None:
+        """Add a run and its contents in one transaction; adding the same run again changes nothing."""
+        document = msgspec.json.encode(run).decode()
+        with self._open() as connection:
+            connection.execute(
+                "insert or ignore into run values (?, ?, ?, ?)", (run.run_id, run.kind, run.status, document)
+            )
+            connection.executemany(
+                "insert or ignore into content values (?, ?, ?)",
+                [(content.sha256, content.name, run.run_id) for content in run.contents],
+            )
+
+    def runs(self, *statuses: str) -> list[Run]:
+        """The runs with one of these statuses (all where none is given), oldest first."""
+        return [
+            msgspec.json.decode(document, type=Run)
+            for status, document in self._rows("select status, document from run order by run_id")
+            if not statuses or status in statuses
+        ]
+
+    def run_of(self, sha256: str) -> str | None:
+        """The run that processed this content."""
+        return next((row[0] for row in self._rows("select run_id from content where sha256 = ?", sha256)), None)
+
+    def knows_name(self, name: str) -> bool:
+        """Whether a content was processed under this name."""
+        return bool(self._rows("select 1 from content where name = ? limit 1", name))
+
+    def has(self, run_id: str) -> bool:
+        """Whether this run was recorded."""
+        return bool(self._rows("select 1 from run where run_id = ?", run_id))
+
+    def _rows(self, query: str, *arguments: Any) -> list[Any]:
+        with self._open() as connection:
+            return list(connection.execute(query, arguments))

@@ -1,0 +1,193 @@
+"""Atomic publishing: readers see a whole run or the one before it, whatever happens to the writer.
+
+    <output>/
+        runs/<run_id>/...           every published run with its manifest.json
+        current -> runs/<run_id>    the one switch: replaced by a rename
+        <name> -> current/<name>    what readers open
+        state/                      lock, ledger, metrics, what is being written
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from batch.errors import PublishError
+from batch.ledger import Ledger, Run
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+
+
+class DurableFile:
+    """A new file that counts and hashes what is written to it and is on the disk once it is closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes = 0
+        self._hash = hashlib.sha256()
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of the data."""
+        view = memoryview(data).cast("B")
+        self._hash.update(view)
+        self.bytes += len(view)
+        while len(view):
+            view = view[os.write(self._fd, view) :]
+
+    def __enter__(self) -> DurableFile:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was written, in hex."""
+        return self._hash.hexdigest()
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Put a whole small file in place: readers see the old content or the new."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)
+    with DurableFile(partial) as file:
+        file.write(data)
+    os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Report a full disk, a missing permission and the like as a PublishError about this folder."""
+    try:
+        yield
+    except OSError as error:
+        raise PublishError(
+            f"cannot write: {error.strerror or error}",
+            where=str(error.filename or folder),
+            hint="The last published outputs are still in place. Mend the folder or free some space, then run again.",
+        ) from error
+
+
+class Output:
+    """An output folder: where its runs, its switch and its state are."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = root / "runs"
+        self.state = root / "state"
+        self.current = root / "current"
+        self.ledger = Ledger(self.state / "ledger.sqlite")
+
+    def prepare(self) -> None:
+        """Make the folders. Raises PublishError where that is not possible."""
+        with writing(self.root):
+            for folder in (self.root, self.runs, self.state):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+
+    def folder(self, run_id: str) -> Path:
+        """Where a published run stands."""
+        return self.runs / run_id
+
+    def published(self) -> str:
+        """The id of the run that readers see; empty when nothing was published yet."""
+        return Path(os.readlink(self.current)).name if self.current.is_symlink() else ""
+
+    def stage(self, run_id: str) -> Path:
+        """A new folder to write a run in; readers never look there."""
+        folder = self.state / "staging" / run_id
+        folder.mkdir(mode=FOLDER_MODE, parents=True)
+        return folder
+
+    def manifest(self, run_id: str) -> dict[str, Any]:
+        """What a published run said of itself. Raises PublishError when it is no longer kept."""
+        try:
+            manifest: dict[str, Any] = msgspec.json.decode((self.folder(run_id) / "manifest.json").read_bytes())
+        except OSError as error:
+            raise PublishError(f"run {run_id} is not kept any more", where=str(self.folder(run_id))) from error
+        return manifest
+
+    def publish(self, run: Run, staged: Path, manifest: dict[str, Any], names: list[str]) -> None:
+        """Make a staged run the one that readers see, then record it.
+
+        The order is: manifest, rename into runs/, switch, ledger. A crash before the switch leaves the old
+        run in sight, a crash after it is completed by `recover`.
+        """
+        run.previous = self.published()
+        text = msgspec.json.format(msgspec.json.encode({"run": msgspec.to_builtins(run), **manifest}))
+        write_file(staged / "manifest.json", text + b"\n")
+        for folder, _, _ in os.walk(staged):
+            sync_folder(Path(folder))
+        os.rename(staged, self.folder(run.run_id))
+        sync_folder(self.runs)
+        for name in names:
+            self._link(self.root / name, f"current/{name}")
+        self._link(self.current, f"runs/{run.run_id}")
+        self.ledger.record(run)
+
+    def _link(self, link: Path, target: str) -> None:
+        if link.is_symlink() and os.readlink(link) == target:
+            return
+        if link.exists() and not link.is_symlink():
+            raise PublishError(
+                "there is something else where readers will look",
+                where=str(link),
+                hint="Move it away, then run again.",
+            )
+        partial = link.with_name(f".{link.name}.partial")
+        partial.unlink(missing_ok=True)
+        os.symlink(target, partial)
+        os.replace(partial, link)
+        sync_folder(link.parent)
+
+    def recover(self) -> list[str]:
+        """Finish or undo what interrupted runs left behind; returns what was done, for the log.
+
+        A run is published when the switch names it, or when a published run names it as the one before. Such a
+        run is recorded from its own manifest; any other one was never seen by a reader and is removed.
+        """
+        done = []
+        shutil.rmtree(self.state / "staging", ignore_errors=True)
+        unrecorded = {entry.name for entry in os.scandir(self.runs) if not self.ledger.has(entry.name)}
+        run_id = self.published()
+        while unrecorded and run_id and self.folder(run_id).exists():
+            run = msgspec.convert(self.manifest(run_id)["run"], Run)
+            if run_id in unrecorded:
+                self.ledger.record(run)
+                unrecorded.discard(run_id)
+                done.append(f"recorded run {run_id}, which was interrupted after it was published")
+            run_id = run.previous
+        for orphan in sorted(unrecorded):
+            shutil.rmtree(self.folder(orphan))
+            done.append(f"removed run {orphan}, which was interrupted before it was published")
+        return done
+
+    def prune(self, keep: int) -> None:
+        """Remove all but the newest `keep` published runs; the one that readers see always stays."""
+        names = sorted(entry.name for entry in os.scandir(self.runs))
+        for name in names[:-keep]:
+            if name != self.published():
+                shutil.rmtree(self.folder(name))

@@ -1,0 +1,1 @@
+"""Membership applications: discover -> intake -> judge -> publish -> record."""

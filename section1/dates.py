@@ -1,0 +1,242 @@
+"""Dates that are never guessed: the day/month order of each written shape is declared, or learnt from a batch.
+
+A shape is a date's text with every digit written as 9. Within one batch a shape comes from one source, so it has
+one order; the rows that can be read in only one way prove which (`25/12/1999` must be day first).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterator
+from datetime import date
+from functools import lru_cache
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from batch.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    Ints = np.ndarray[Any, np.dtype[Any]]
+
+STATUSES = ("ok", "unreadable", "ambiguous")
+OK, UNREADABLE, AMBIGUOUS = range(3)
+EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Where the parts of a shape stand: positions of the year's four digits and of the two two-digit groups."""
+
+    text: str
+    year: tuple[int, ...]
+    first: tuple[int, ...]
+    second: tuple[int, ...]
+
+
+def parse_shape(text: str) -> Shape:
+    """Understand a shape such as `99/99/9999`. Raises ConfigError when it has not one year and two other parts."""
+    groups = [tuple(range(*match.span())) for match in re.finditer("9+", text)]
+    years = [group for group in groups if len(group) == 4]
+    others = [group for group in groups if len(group) == 2]
+    if len(groups) != 3 or len(years) != 1 or len(others) != 2 or not text.isascii():
+        raise ConfigError(
+            f"`{text}` is not the shape of a date",
+            hint="Write each digit as 9, the year with four and the others with two, such as 99/99/9999.",
+        )
+    return Shape(text, years[0], others[0], others[1])
+
+
+class Evidence(msgspec.Struct):
+    """How many rows of one shape can be read in which way; the six kinds add up to `rows`."""
+
+    month_first: int = 0
+    day_first: int = 0
+    either: int = 0
+    same: int = 0
+    impossible: int = 0
+
+    @property
+    def rows(self) -> int:
+        """All rows of the shape."""
+        return self.month_first + self.day_first + self.either + self.same + self.impossible
+
+    def add(self, other: Evidence) -> None:
+        """Count another part of the same batch in."""
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """How one shape is read in one batch: its order (empty: ambiguous rows are rejected), and why."""
+
+    order: str
+    basis: str
+    evidence: Evidence
+
+    def explain(self, shape: str) -> str:
+        """One sentence for the run report."""
+        proof = (
+            f"{self.evidence.month_first} rows are month-first only, {self.evidence.day_first} day-first only, "
+            f"{self.evidence.either} either, {self.evidence.same} the same both ways, "
+            f"{self.evidence.impossible} impossible"
+        )
+        order = self.order.replace("_", "-") or "rows that can be read in both ways are rejected as ambiguous_date"
+        return f"{shape}: {order}, {self.basis} ({proof})"
+
+
+def decide(declared: str, fallback: str, evidence: Evidence) -> Decision:
+    """The order of one shape in one batch: as declared, else as proven, else the fallback."""
+    if declared != "infer":
+        return Decision(declared, "declared", evidence)
+    match bool(evidence.month_first), bool(evidence.day_first):
+        case True, False:
+            return Decision("month_first", "inferred", evidence)
+        case False, True:
+            return Decision("day_first", "inferred", evidence)
+        case both, _:
+            basis = "fallback, as both orders are proven" if both else "fallback, as no row proves an order"
+            return Decision("" if fallback == "reject" else fallback, basis, evidence)
+
+
+def scan(values: pa.StringArray, shapes: list[Shape]) -> dict[str, Evidence]:
+    """Count what the rows of each shape prove."""
+    found = {}
+    for shape, rows, year, first, second in _parts(values, shapes):
+        month_first, day_first = _is_date(year, first, second), _is_date(year, second, first)
+        both, same = month_first & day_first, first == second
+        found[shape.text] = Evidence(
+            month_first=int((month_first & ~day_first).sum()),
+            day_first=int((day_first & ~month_first).sum()),
+            either=int((both & ~same).sum()),
+            same=int((both & same).sum()),
+            impossible=len(rows) - int((month_first | day_first).sum()),
+        )
+    return found
+
+
+def read(values: pa.StringArray, shapes: list[Shape], decisions: dict[str, Decision]) -> tuple[Ints, Ints]:
+    """Read dates: days since 1970-01-01 (0 where there is none) and the position in STATUSES, per row.
+
+    A declared order is the only one tried. Otherwise a row that can be read in one way only is read that way,
+    and one that can be read in both follows the decision or is ambiguous.
+    """
+    import numpy as np
+
+    days = np.zeros(len(values), dtype=np.int32)
+    status = np.full(len(values), UNREADABLE, dtype=np.int8)
+    for shape, rows, year, first, second in _parts(values, shapes):
+        decision = decisions[shape.text]
+        month_first, day_first = _is_date(year, first, second), _is_date(year, second, first)
+        if decision.basis == "declared":
+            month_first &= decision.order == "month_first"
+            day_first &= decision.order == "day_first"
+        undecided = month_first & day_first & (first != second)
+        as_day_first = day_first & ~(month_first & (decision.order != "day_first"))
+        month, day = np.where(as_day_first, second, first), np.where(as_day_first, first, second)
+        readable = month_first | day_first
+        if not decision.order:
+            readable &= ~undecided
+            status[rows[undecided]] = AMBIGUOUS
+        days[rows[readable]] = _days(year[readable], month[readable], day[readable])
+        status[rows[readable]] = OK
+    return days, status
+
+
+def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape, Ints, Ints, Ints, Ints]]:
+    """For each shape that occurs: its row numbers, and year, first and second number of those rows."""
+    import numpy as np
+
+    buffers = values.buffers()
+    if len(values) == 0 or buffers[2] is None:
+        return
+    offsets = np.frombuffer(buffers[1], dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    data = np.frombuffer(buffers[2], dtype=np.uint8)
+    lengths = np.diff(offsets)
+    for length in {len(shape.text) for shape in shapes}:
+        rows = np.flatnonzero(lengths == length)
+        if len(rows) == len(values):
+            characters = data[offsets[0] : offsets[-1]].reshape(-1, length)
+        else:
+            characters = data[offsets[rows][:, None] + np.arange(length)]
+        for shape in (s for s in shapes if len(s.text) == length):
+            fits = np.ones(len(rows), dtype=bool)
+            for position, character in enumerate(shape.text):
+                if character != "9":
+                    fits &= characters[:, position] == ord(character)
+            digits = characters[fits] - np.uint8(ord("0"))
+            places = [*shape.year, *shape.first, *shape.second]
+            numeric = (digits[:, places] < 10).all(axis=1)
+            digits = digits[numeric].astype(np.int32)
+            if len(digits):
+                numbers = (_number(digits, part) for part in (shape.year, shape.first, shape.second))
+                yield (shape, rows[fits][numeric], *numbers)  # type: ignore[misc]
+
+
+def _number(digits: Ints, places: tuple[int, ...]) -> Ints:
+    import numpy as np
+
+    return np.asarray(sum(digits[:, place] * 10 ** (len(places) - 1 - n) for n, place in enumerate(places)))
+
+
+def _is_date(year: Ints, month: Ints, day: Ints) -> Ints:
+    """Whether a date of the proleptic Gregorian calendar, years 1 to 9999, has these parts."""
+    import numpy as np
+
+    lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int32)
+    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
+    last = lengths[np.where(month <= 12, month, 0)] + (leap & (month == 2))
+    return np.asarray((year >= 1) & (day >= 1) & (day <= last))
+
+
+def _days(year: Ints, month: Ints, day: Ints) -> Ints:
+    """Days since 1970-01-01."""
+    import numpy as np
+
+    months = (year - 1970).astype("M8[Y]").astype("M8[M]") + (month - 1)
+    return np.asarray((months.astype("M8[D]") + (day - 1)).astype(np.int32))
+
+
+def columns(name: str, days: Ints, status: Ints, key: bytes) -> dict[str, pa.Array]:
+    """The columns that a date gives the query: `_date`, `_ymd`, `_digest` (hex) and `_status`.
+
+    There are few distinct days, so texts and digests are made once for each and shared as Arrow dictionaries.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    readable = status == OK
+    some = days[readable]
+    low = int(some.min()) if len(some) else 0
+    present = np.zeros(int(some.max()) - low + 1 if len(some) else 0, dtype=bool)
+    present[some - low] = True
+    distinct = [int(day) for day in np.flatnonzero(present) + low]
+    index = np.zeros(len(days), dtype=np.int32)
+    index[readable] = (np.cumsum(present, dtype=np.int32) - 1)[some - low]
+    indices = pa.array(index, mask=~readable)
+
+    def shared(texts: list[str]) -> pa.Array:
+        return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
+
+    return {
+        f"{name}_date": pa.array(days, mask=~readable).view(pa.date32()),
+        f"{name}_ymd": shared([_ymd(day) for day in distinct]),
+        f"{name}_digest": shared([_digest(day, key) for day in distinct]),
+        f"{name}_status": pa.DictionaryArray.from_arrays(pa.array(status), pa.array(STATUSES)),
+    }
+
+
+@lru_cache(maxsize=100_000)
+def _ymd(day: int) -> str:
+    return date.fromordinal(EPOCH + day).isoformat().replace("-", "")
+
+
+@lru_cache(maxsize=100_000)
+def _digest(day: int, key: bytes) -> str:
+    """SHA-256 of YYYYMMDD in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
+    text = _ymd(day).encode()
+    return hmac.new(key, text, sha256).hexdigest() if key else sha256(text).hexdigest()

@@ -1,0 +1,83 @@
+"""What every engine does: judge chunks of records with one statement, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from section1 import dates, records
+from section1.judge import Statement
+from section1.records import Chunk, Layout
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+DateColumns = dict[str, tuple[str, list[dates.Shape], bytes]]
+Decisions = dict[str, dict[str, dates.Decision]]
+
+
+class Work(msgspec.Struct, frozen=True):
+    """All that an engine needs to know to judge a run; `decisions` has one entry per file."""
+
+    chunks: list[Chunk]
+    layout: Layout
+    date_columns: DateColumns
+    decisions: list[Decisions]
+    statement: Statement
+    view: str
+    folder: str  # on a path that all workers share; for what the engine writes meanwhile
+
+    def records(self, chunk: Chunk) -> pa.Table:
+        """The records of a chunk with all columns that the query can use."""
+        table = records.read(chunk, self.layout)
+        return records.with_dates(table, self.date_columns, self.decisions[chunk.file])
+
+
+class Judged(msgspec.Struct):
+    """The verdicts on one chunk: rows per combination of failed rules (bits), and the lines of both outputs."""
+
+    chunk: Chunk
+    failed: dict[int, int]
+    accepted: Iterable[memoryview]
+    rejected: Iterable[memoryview]
+    origins: list[tuple[str, int]]  # source_file and record_number of the accepted rows, where they are carried
+
+
+class Engine(Protocol):
+    """Judges the chunks of a run; verdicts come in the order of the chunks."""
+
+    def __call__(self, work: Work) -> Iterator[Judged]:
+        """Raises EngineError when the engine is missing or fails."""
+
+
+def judged(chunk: Chunk, table: pa.Table, *, carried: bool) -> Judged:
+    """The verdicts that the statement's result holds; the lines are views of its memory."""
+    import pyarrow.compute as pc
+
+    counts = table["failed"].value_counts()
+    origins: list[tuple[str, int]] = []
+    if carried:
+        accepted = table.filter(pc.equal(table["failed"], 0))
+        origins = list(
+            zip(accepted["source_file"].to_pylist(), accepted["record_number"].to_pylist(), strict=True)
+        )
+    return Judged(
+        chunk,
+        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)),
+        _lines(table["accepted_line"]),
+        _lines(table["rejected_line"]),
+        origins,
+    )
+
+
+def _lines(column: pa.ChunkedArray) -> list[memoryview]:
+    """The text of a column, without a copy: an Arrow string array stores its texts one after the other."""
+    found = []
+    for part in column.chunks:
+        _, offsets, text = part.buffers()
+        if text is not None and len(part):
+            places = memoryview(offsets).cast("i")
+            found.append(memoryview(text)[places[part.offset] : places[part.offset + len(part)]])
+    return found

@@ -1,0 +1,53 @@
+"""Judging in this process with DuckDB: one connection, one thread per core, one chunk at a time on each."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from batch.errors import EngineError
+from section1.engine import Judged, Work, judged
+from section1.records import Chunk
+
+MEMORY_LIMIT = "256MB"
+
+
+def judge(work: Work) -> Iterator[Judged]:
+    """Verdicts in the order of the chunks. Raises EngineError when a statement fails; values are not shown."""
+    import duckdb
+
+    connection = duckdb.connect(
+        config={"threads": 1, "memory_limit": MEMORY_LIMIT, "python_enable_replacements": False}
+    )
+    connection.execute("set enable_external_access = false")
+
+    def one(chunk: Chunk) -> Judged:
+        with connection.cursor() as cursor:
+            cursor.register(work.view, work.records(chunk))
+            try:
+                table = cursor.sql(work.statement.duckdb).to_arrow_table()
+            except duckdb.Error as error:
+                raise EngineError(
+                    f"DuckDB refused the statement: {without_values(str(error))}",
+                    where=f"{chunk.source_file}, records from {chunk.first_record} on",
+                    hint="Look at the query and the rules of the task's configuration.",
+                ) from error
+            return judged(chunk, table, carried=work.layout.carried)
+
+    workers = max(1, len(os.sched_getaffinity(0)))
+    pending: deque[Future[Judged]] = deque()
+    with connection, ThreadPoolExecutor(workers) as pool:
+        for chunk in work.chunks:
+            pending.append(pool.submit(one, chunk))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def without_values(message: str) -> str:
+    """An engine's message without anything in quotes, which may be somebody's data; one line."""
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", message.splitlines()[0])
