@@ -49,5 +49,5 @@ fi
 
 [ -n "${FULL_TESTS-}" ] || echo "Not run: the long tests; they need time: sh test_runner.sh --full"
 [ -z "$no_spark" ] ||
-    printf '%s\n' "Not run: the Spark tests; $no_spark. Install it, for example: apt-get install openjdk-17-jre-headless"
+    printf '%s\n' "Not run: the Spark tests; $no_spark. Install it, for example: apt-get install default-jre-headless"
 exit "$code"

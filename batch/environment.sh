@@ -108,7 +108,8 @@ pip() { .venv/bin/python -m pip --quiet --disable-pip-version-check --no-input "
 rm -rf "$fetched"
 mkdir "$fetched"
 printf '%s\n' "$requirements" >"$fetched/requirements.txt"
-pip wheel --require-hashes --no-deps --requirement "$fetched/requirements.txt" --wheel-dir "$fetched" ||
+# --use-pep517: pyspark comes as source only, and the pip of Debian 12 builds it no other way.
+pip wheel --use-pep517 --require-hashes --no-deps --requirement "$fetched/requirements.txt" --wheel-dir "$fetched" ||
     fail "could not fetch $*, for the reason above; is the network up, the disk full (df -h .)? Then run this again"
 : >.venv/.unfinished
 pip install --no-user --no-index --no-deps "$fetched"/*.whl ||

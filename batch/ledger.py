@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,16 @@ create table if not exists content (
     run_id text not null references run
 ) strict;
 create index if not exists content_name on content (name);
+create table if not exists replayed (
+    run_id text not null references run, -- the run in which the row was rejected
+    source_file text not null,
+    record_number integer not null,
+    primary key (run_id, source_file, record_number)
+) strict, without rowid;
 """
+
+
+Origin = tuple[str, str, int]  # run_id, source_file and record_number of a row that was rejected at first
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -77,8 +86,8 @@ class Ledger:
                 "the next run makes it anew from the manifests of the published runs.",
             ) from error
 
-    def record(self, run: Run) -> None:
-        """Add a run and its contents in one transaction; adding the same run again changes nothing."""
+    def record(self, run: Run, origins: Iterable[Origin] = ()) -> None:
+        """Add a run, its contents and the rows that it replayed in one transaction; a second time changes nothing."""
         document = msgspec.json.encode(run).decode()
         with self._open() as connection:
             connection.execute(
@@ -88,6 +97,7 @@ class Ledger:
                 "insert or ignore into content values (?, ?, ?)",
                 [(content.sha256, content.name, run.run_id) for content in run.contents],
             )
+            connection.executemany("insert or ignore into replayed values (?, ?, ?)", origins)
 
     def runs(self, *statuses: str) -> list[Run]:
         """The runs with one of these statuses (all where none is given), oldest first."""
@@ -104,6 +114,10 @@ class Ledger:
     def knows_name(self, name: str) -> bool:
         """Whether a content was processed under this name."""
         return bool(self._rows("select 1 from content where name = ? limit 1", name))
+
+    def replayed(self, run_id: str) -> set[tuple[str, int]]:
+        """The rows of a run, as source_file and record_number, that were published by a later replay."""
+        return set(self._rows("select source_file, record_number from replayed where run_id = ?", run_id))
 
     def has(self, run_id: str) -> bool:
         """Whether this run was recorded."""

@@ -1,14 +1,15 @@
 """Atomic publishing: readers see a whole run or the one before it, whatever happens to the writer.
 
-    <output>/
-        runs/<run_id>/...           every published run with its manifest.json
-        current -> runs/<run_id>    the one switch: replaced by a rename
-        <name> -> current/<name>    what readers open
-        state/                      lock, ledger, metrics, what is being written
+<output>/
+    runs/<run_id>/...           every published run with its manifest.json
+    current -> runs/<run_id>    the one switch: replaced by a rename
+    <name> -> current/<name>    what readers open
+    state/                      lock, ledger, metrics, what is being written
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import shutil
@@ -86,7 +87,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise PublishError(
-            f"cannot write: {error.strerror or error}",
+            f"cannot be written: {error.strerror or error}",
             where=str(error.filename or folder),
             hint="The last published outputs are still in place. Mend the folder or free some space, then run again.",
         ) from error
@@ -146,7 +147,18 @@ class Output:
         for name in names:
             self._link(self.root / name, f"current/{name}")
         self._link(self.current, f"runs/{run.run_id}")
-        self.ledger.record(run)
+        self._record(run)
+
+    def _record(self, run: Run) -> None:
+        """Record a published run, with the rows that it replayed as its folder tells them."""
+        origins = self.folder(run.run_id) / "origins.csv"
+        if not origins.exists():
+            self.ledger.record(run)
+            return
+        with open(origins, newline="", encoding="utf-8") as file:
+            rows = csv.reader(file)
+            next(rows)
+            self.ledger.record(run, ((run_id, name, int(number)) for run_id, name, number in rows))
 
     def _link(self, link: Path, target: str) -> None:
         if link.is_symlink() and os.readlink(link) == target:
@@ -176,7 +188,7 @@ class Output:
         while unrecorded and run_id and self.folder(run_id).exists():
             run = msgspec.convert(self.manifest(run_id)["run"], Run)
             if run_id in unrecorded:
-                self.ledger.record(run)
+                self._record(run)
                 unrecorded.discard(run_id)
                 done.append(f"recorded run {run_id}, which was interrupted after it was published")
             run_id = run.previous

@@ -1,9 +1,12 @@
-"""What every engine does: judge chunks of records with one statement, in order."""
+"""What the engines share: the work of a run, and the verdicts on its chunks.
+
+An engine is a context manager `judging(settings, work)` that yields the verdicts in the order of the chunks.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -45,13 +48,6 @@ class Judged(msgspec.Struct):
     origins: list[tuple[str, int]]  # source_file and record_number of the accepted rows, where they are carried
 
 
-class Engine(Protocol):
-    """Judges the chunks of a run; verdicts come in the order of the chunks."""
-
-    def __call__(self, work: Work) -> Iterator[Judged]:
-        """Raises EngineError when the engine is missing or fails."""
-
-
 def judged(chunk: Chunk, table: pa.Table, *, carried: bool) -> Judged:
     """The verdicts that the statement's result holds; the lines are views of its memory."""
     import pyarrow.compute as pc
@@ -60,9 +56,7 @@ def judged(chunk: Chunk, table: pa.Table, *, carried: bool) -> Judged:
     origins: list[tuple[str, int]] = []
     if carried:
         accepted = table.filter(pc.equal(table["failed"], 0))
-        origins = list(
-            zip(accepted["source_file"].to_pylist(), accepted["record_number"].to_pylist(), strict=True)
-        )
+        origins = list(zip(accepted["source_file"].to_pylist(), accepted["record_number"].to_pylist(), strict=True))
     return Judged(
         chunk,
         dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)),

@@ -7,15 +7,18 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from batch.errors import EngineError
 from section1.engine import Judged, Work, judged
 from section1.records import Chunk
+from section1.settings import Settings
 
 MEMORY_LIMIT = "256MB"
 
 
-def judge(work: Work) -> Iterator[Judged]:
+@contextmanager
+def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
     """Verdicts in the order of the chunks. Raises EngineError when a statement fails; values are not shown."""
     import duckdb
 
@@ -27,25 +30,37 @@ def judge(work: Work) -> Iterator[Judged]:
     def one(chunk: Chunk) -> Judged:
         with connection.cursor() as cursor:
             cursor.register(work.view, work.records(chunk))
-            try:
+            with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
                 table = cursor.sql(work.statement.duckdb).to_arrow_table()
-            except duckdb.Error as error:
-                raise EngineError(
-                    f"DuckDB refused the statement: {without_values(str(error))}",
-                    where=f"{chunk.source_file}, records from {chunk.first_record} on",
-                    hint="Look at the query and the rules of the task's configuration.",
-                ) from error
             return judged(chunk, table, carried=work.layout.carried)
 
-    workers = max(1, len(os.sched_getaffinity(0)))
-    pending: deque[Future[Judged]] = deque()
-    with connection, ThreadPoolExecutor(workers) as pool:
+    def ordered(pool: ThreadPoolExecutor) -> Iterator[Judged]:
+        pending: deque[Future[Judged]] = deque()
         for chunk in work.chunks:
             pending.append(pool.submit(one, chunk))
             if len(pending) > workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+    workers = max(1, len(os.sched_getaffinity(0)))
+    with connection, ThreadPoolExecutor(workers) as pool:
+        yield ordered(pool)
+
+
+@contextmanager
+def errors_of_duckdb(where: str) -> Iterator[None]:
+    """Report a failing statement as an EngineError."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise EngineError(
+            f"DuckDB refused the statement: {without_values(str(error))}",
+            where=where,
+            hint="Look at the query and the rules of the task's configuration.",
+        ) from error
 
 
 def without_values(message: str) -> str:

@@ -35,8 +35,7 @@ _FIRST = _words(
 _PLAIN_LAST = _words(
     "Ald Ambr Bram Brock Carv Crov Dren Dunn Elm Eskr Fald Farn Gresh Grim Harv Holb Ing Irv "
     "Jarr Jasp Kend Kirv Lang Lund Marl Nesb Oster Prest Quar Rend Sall Thorn Ulv Varl Wend Yarl Zell",
-    "ale ard ay bank by dale den ell er ett field ford grove ham hurst ing ley low man mere ock "
-    "ridge ton wood",
+    "ale ard ay bank by dale den ell er ett field ford grove ham hurst ing ley low man mere ock ridge ton wood",
 )
 # The published inputs have no such surnames, real ones do: one applicant in 500 gets one.
 _RARE_LAST = [
@@ -63,7 +62,7 @@ _TOP = ["com"] * 6 + ["net", "biz", "info", "org"]
 
 
 def generate(
-    folder: Path, rows: int, files: int = 2, seed: int = 1, progress: Callable[[int], None] | None = None
+    folder: Path, rows: int, files: int = 2, seed: int = 1, progress: Callable[[int], object] | None = None
 ) -> list[Path]:
     """Write `rows` applications as `applications_dataset_1.csv`, `_2.csv`, ... in `folder`; return the paths.
 

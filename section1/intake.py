@@ -155,7 +155,14 @@ class Intake:
         return end, tuple(known.get(name, name) for name in names), ""
 
     def _chunks(
-        self, fd: int, path: str, report: FileReport, start: int, header: tuple[str, ...], evidence: Evidence, file: int
+        self,
+        fd: int,
+        path: str,
+        report: FileReport,
+        start: int,
+        header: tuple[str, ...],
+        evidence: Evidence,
+        file: int,
     ) -> Iterator[Chunk]:
         dated = tuple(dict.fromkeys(column for column, _, _ in self.columns.values()))
         number = 1
@@ -186,7 +193,13 @@ class Intake:
             number += units
 
     def _strict(
-        self, fd: int, report: FileReport, start: int, number: int, header: tuple[str, ...], evidence: Evidence
+        self,
+        fd: int,
+        report: FileReport,
+        start: int,
+        number: int,
+        header: tuple[str, ...],
+        evidence: Evidence,
     ) -> tuple[int, int, int]:
         """Split one chunk with the strict reader; returns its length, its records and fragments, its records."""
         import pyarrow as pa

@@ -95,7 +95,12 @@ def _compile(task: Task) -> Statement:
     texts = [f"case when failed = 0 then {_text(sql)} end as {name}" for name, sql in accepted.items()]
     texts += [f"case when failed <> 0 then {_text(sql)} end as {name}" for name, sql in rejected.items()]
     original = [f"case when csv_safe then {c} else {_quoted(c)} end" for c in (*settings.input.columns, "source_file")]
-    failure = [*original, "cast(record_number as string)", *map(_quoted, rejected), _names(list(settings.rules))]
+    failure = [
+        *original,
+        "cast(record_number as string)",
+        *map(_quoted, rejected),
+        _names(list(settings.rules)),
+    ]
     spark = f"""
         with derived as ({query}
         ),
@@ -110,7 +115,13 @@ def _compile(task: Task) -> Statement:
           case when failed <> 0 then {_line(failure)} end as rejected_line
         from published"""
     duckdb = sqlglot.transpile(spark, read=DIALECT, write="duckdb")[0]
-    failures = (*settings.input.columns, "source_file", "record_number", *output.unsuccessful.columns, "failed_rules")
+    failures = (
+        *settings.input.columns,
+        "source_file",
+        "record_number",
+        *output.unsuccessful.columns,
+        "failed_rules",
+    )
     return Statement(spark, duckdb, ",".join(output.successful.columns) + "\n", ",".join(failures) + "\n")
 
 
@@ -144,7 +155,9 @@ def _text(expression: str) -> str:
 
 def _quoted(text: str) -> str:
     """A CSV field: in quotes where it has to be (RFC 4180)."""
-    return f"""case when {text} rlike '[",\\\\r\\\\n]' then concat('"', replace({text}, '"', '""'), '"') else {text} end"""
+    return (
+        f"""case when {text} rlike '[",\\\\r\\\\n]' then concat('"', replace({text}, '"', '""'), '"') else {text} end"""
+    )
 
 
 def _check_query(task: Task, query: str) -> dict[str, str]:
@@ -168,12 +181,14 @@ def _check_query(task: Task, query: str) -> dict[str, str]:
     columns = {column.alias_or_name: str(column.type) for column in qualified.selects}
     if lost := schema(settings).keys() - columns.keys():
         raise ConfigError(
-            f"the query's result lacks {', '.join(sorted(lost))}", where=where("query"), hint="Begin with `select *, `."
+            f"the query's result lacks {', '.join(sorted(lost))}",
+            where=where("query"),
+            hint="Begin with `select *, `.",
         )
     return columns
 
 
-def _parse(text: str, where: str, task: Task | None = None) -> exp.Expression:
+def _parse(text: str, where: str, task: Task | None = None) -> exp.Expr:
     import sqlglot
     from sqlglot.errors import ParseError, TokenError
 
@@ -189,11 +204,11 @@ def _parse(text: str, where: str, task: Task | None = None) -> exp.Expression:
         raise ConfigError("not valid SQL: a quote or a bracket is not closed", where=where) from error
 
 
-def _check_rowwise(tree: exp.Expression, where: str, view: str) -> None:
+def _check_rowwise(tree: exp.Expr, where: str, view: str) -> None:
     """Refuse what would drop, repeat or compare rows, or differ from run to run."""
     from sqlglot import exp
 
-    refused: list[tuple[type[exp.Expression], str]] = [
+    refused: list[tuple[type[exp.Expr], str]] = [
         (exp.Where, "where"), (exp.Join, "join"), (exp.Group, "group by"), (exp.AggFunc, "an aggregate"),
         (exp.Window, "a window"), (exp.Limit, "limit"), (exp.Distinct, "distinct"), (exp.Order, "order by"),
         (exp.SetOperation, "union"), (exp.Having, "having"), (exp.Lateral, "lateral view"),
@@ -227,9 +242,7 @@ def _check_expression(text: str, columns: dict[str, str], where: str) -> None:
     _check_rowwise(tree, where, view="")
     for column in tree.find_all(exp.Column):
         if column.name not in columns:
-            raise ConfigError(
-                f"unknown column `{column.name}`", where=where, hint=config.suggest(column.name, columns)
-            )
+            raise ConfigError(f"unknown column `{column.name}`", where=where, hint=config.suggest(column.name, columns))
 
 
 def _unknown_column(problem: str, query: str, known: dict[str, str], task: Task) -> ConfigError:

@@ -20,7 +20,7 @@ Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 Order = Literal["day_first", "month_first"]
 
 
-class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Section(msgspec.Struct, forbid_unknown_fields=True):
     """A mapping in the YAML; unknown keys are refused."""
 
 
@@ -117,9 +117,7 @@ def find(name: str) -> Path:
     return given if given.exists() or not shipped.exists() else shipped
 
 
-def load(
-    name: str, sql_kwargs: list[str], *, engine: str = "", source: str = "", destination: str = ""
-) -> Task:
+def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = "", destination: str = "") -> Task:
     """Read the task's configuration; the command line's options are laid over it.
 
     Raises ConfigError with file and line for everything that can be told without reading SQL.

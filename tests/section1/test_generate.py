@@ -92,9 +92,7 @@ def test_the_shipped_sample_is_what_the_generator_writes(tmp_path: Path) -> None
 
 
 def test_same_arguments_same_bytes_and_another_seed_other_rows(tmp_path: Path) -> None:
-    one, again, other = (
-        generate(tmp_path / name, 3000, seed=seed) for name, seed in [("a", 7), ("b", 7), ("c", 8)]
-    )
+    one, again, other = (generate(tmp_path / name, 3000, seed=seed) for name, seed in [("a", 7), ("b", 7), ("c", 8)])
     assert [path.read_bytes() for path in one] == [path.read_bytes() for path in again]
     assert sum(mine == theirs for mine, theirs in zip(read(one), read(other), strict=True)) == 0
 
@@ -148,12 +146,8 @@ def test_an_unanchored_mail_pattern_is_caught_by_the_sample(end: str) -> None:
 
 
 def test_mobiles_have_5_to_8_digits_in_equal_parts(many: list[Row]) -> None:
-    assert percent(many, lambda row: len(digits(row))) == pytest.approx(
-        dict.fromkeys(range(5, 9), 25), abs=0.7
-    )
-    assert percent(many, lambda row: digits(row)[0]) == pytest.approx(
-        dict.fromkeys("123456789", 100 / 9), abs=0.7
-    )
+    assert percent(many, lambda row: len(digits(row))) == pytest.approx(dict.fromkeys(range(5, 9), 25), abs=0.7)
+    assert percent(many, lambda row: digits(row)[0]) == pytest.approx(dict.fromkeys("123456789", 100 / 9), abs=0.7)
 
 
 def test_exactly_the_month_first_rows_split_their_eight_digits(many: list[Row]) -> None:
@@ -168,9 +162,7 @@ def test_about_one_application_in_seven_is_valid(many: list[Row]) -> None:
 
 @pytest.mark.parametrize("rows", [PLANTED_FROM, 1001, 5000, 50_000])
 @pytest.mark.parametrize("files", [1, 2, 3])
-def test_one_impossible_date_and_one_birth_in_1819_on_7_digit_mobiles(
-    tmp_path: Path, rows: int, files: int
-) -> None:
+def test_one_impossible_date_and_one_birth_in_1819_on_7_digit_mobiles(tmp_path: Path, rows: int, files: int) -> None:
     applications = read(generate(tmp_path, rows, files))
     impossible = [row for row in applications if birth(row) is None]
     ancient = [row for row in applications if "1819" in row["date_of_birth"]]
@@ -180,9 +172,7 @@ def test_one_impossible_date_and_one_birth_in_1819_on_7_digit_mobiles(
 
 @pytest.mark.parametrize("rows", [PLANTED_FROM, 1001, 5000])
 @pytest.mark.parametrize("seed", [1, 2, 12345])
-def test_two_valid_applicants_in_two_files_share_surname_and_birth_date(
-    tmp_path: Path, rows: int, seed: int
-) -> None:
+def test_two_valid_applicants_in_two_files_share_surname_and_birth_date(tmp_path: Path, rows: int, seed: int) -> None:
     one, two = ([row for row in read([path]) if valid(row)] for path in generate(tmp_path, rows, seed=seed))
     assert {(surname(row), birth(row)) for row in one} & {(surname(row), birth(row)) for row in two}
 

@@ -1,0 +1,115 @@
+"""A run from end to end: discover -> intake -> judge -> publish -> record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from batch import lock, logs
+from batch.errors import BatchError, ConfigError, InputError, PublishError
+from batch.ledger import Run
+from batch.logs import log
+from batch.publish import Output, writing
+from section1 import discover, judge, metrics, pipeline, report
+from section1.discover import Source
+from section1.settings import Settings, Task
+
+
+def run_id_now() -> str:
+    """An id that sorts by time: UTC to the millisecond and the process."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}Z-{os.getpid()}"
+
+
+@contextmanager
+def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "backfill"]) -> Iterator[Run]:
+    """Hold the lock, mend what an interrupted run left behind, and record a failure as one."""
+    output.prepare()
+    run = Run(
+        run_id=run_id_now(),
+        kind=kind,
+        status="failed",
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=0.0,
+        engine=task.settings.engine_name,
+    )
+    logs.configure(run.run_id)
+    with lock.exclusive(output.state / "run.lock", f"run {run.run_id}"):
+        begun = time.monotonic()
+        try:
+            with writing(output.root), _reading(Path(task.settings.input.folder)):
+                for done in output.recover():
+                    log.warning(done)
+                yield run
+        except Exception as error:
+            if not isinstance(error, ConfigError):
+                run.status, run.seconds = "failed", round(time.monotonic() - begun, 3)
+                run.message = error.what if isinstance(error, BatchError) else type(error).__name__
+                run.contents = []
+                _record_failure(task, output, run)
+            raise
+        finally:
+            shutil.rmtree(output.state / "staging", ignore_errors=True)
+
+
+def _record_failure(task: Task, output: Output, run: Run) -> None:
+    """Record a failed run; where even that is not possible, the failure itself is what is reported."""
+    try:
+        output.ledger.record(run)
+        metrics.write(output, task.settings)
+    except PublishError as error:
+        log.error("%s", error)
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    """Report an input file that cannot be read any more as an InputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or not Path(os.fsdecode(error.filename)).is_relative_to(folder):
+            raise
+        raise InputError(
+            f"cannot be read: {error.strerror}",
+            where=discover.printable(os.fsdecode(error.filename)),
+            hint="Nothing was published. The next run tries again.",
+        ) from error
+
+
+def process(task: Task) -> report.Summary:
+    """Judge the files that are new and publish them; with none, publish nothing and record that.
+
+    Raises BusyError, InputError, DataError, EngineError or PublishError; the last published pair stays in all cases.
+    """
+    settings, output = task.settings, Output(Path(task.settings.output.folder))
+    with exclusively(task, output, "run") as run:
+        statement = judge.statement(task, output.state)
+        log.info("discover: looking for new files in %s", settings.input.folder)
+        found = discover.discover(Path(settings.input.folder), settings.input.patterns)
+        new = _new(found.sources, output, settings, run)
+        run.notices += [f"{name} {reason}" for name, reason in found.skipped.items()]
+        for notice in run.notices:
+            log.warning(notice)
+        batch = pipeline.Batch(new, pipeline.layout(settings))
+        return pipeline.publish(task, output, run, statement, [batch])
+
+
+def _new(sources: list[Source], output: Output, settings: Settings, run: Run) -> list[Source]:
+    """The sources that were not processed yet, each content once; says in the run's notices what is remarkable."""
+    new: dict[str, Source] = {}
+    for source in sources:
+        if output.ledger.run_of(source.sha256) or output.ledger.run_of(pipeline.refusal(source.sha256, settings)):
+            continue
+        if source.sha256 in new:
+            run.notices.append(f"{source.name} has the same content as {new[source.sha256].name}; it counts once")
+            continue
+        if output.ledger.knows_name(source.name):
+            run.notices.append(f"{source.name} has new content under the name of a file that was processed before")
+        new[source.sha256] = source
+    return list(new.values())

@@ -1,0 +1,93 @@
+"""Rejected rows judged again: of one run (replay) or of all runs of a range of time (backfill)."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from batch.errors import ConfigError, InputError
+from batch.publish import Output
+from section1 import discover, judge, pipeline, report
+from section1.discover import Source
+from section1.intake import Evidence
+from section1.job import exclusively
+from section1.pipeline import Batch
+from section1.settings import Settings, Task
+
+
+def replay(task: Task, run_ids: list[str], kind: Literal["replay", "backfill"] = "replay") -> report.Summary:
+    """Judge the rejected rows of past runs again, under today's rules, and publish those that pass now, once.
+
+    Rows that an earlier replay published are left out. Dates are read by the evidence of the run that they came in.
+    Raises InputError for an unknown run, PublishError for one that is no longer kept.
+    """
+    output = Output(Path(task.settings.output.folder))
+    with exclusively(task, output, kind) as run:
+        statement = judge.statement(task, output.state)
+        run.parents = _originals(output, run_ids)
+        spool = output.stage(run.run_id) / "spool"
+        spool.mkdir()
+        batches = [_rejected_of(output, parent, task.settings, spool) for parent in run.parents]
+        return pipeline.publish(task, output, run, statement, batches)
+
+
+def _originals(output: Output, run_ids: list[str]) -> list[str]:
+    """The runs whose rejected rows are meant: a replay stands for the runs that it replayed."""
+    runs = {run.run_id: run for run in output.ledger.runs("published")}
+    if unknown := [run_id for run_id in run_ids if run_id not in runs]:
+        raise InputError(
+            f"there is no published run {unknown[0]}",
+            where=str(output.root),
+            hint="`section1_manage.py status` lists the runs.",
+        )
+    originals = [runs[run_id].parents or [run_id] for run_id in run_ids]
+    return sorted({parent for parents in originals for parent in parents})
+
+
+def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -> Batch:
+    """The rejected rows of a run as a batch, without those that a replay has published since."""
+    manifest = output.manifest(parent)
+    path = output.folder(parent) / str(manifest["unsuccessful"]) / pipeline.FILE_NAME
+    done = output.ledger.replayed(parent)
+    if done:
+        kept = spool / f"{parent}.csv"
+        with (
+            open(path, newline="", encoding="utf-8") as old,
+            open(kept, "w", newline="", encoding="utf-8") as new,
+        ):
+            reader, writer = csv.reader(old), csv.writer(new, lineterminator="\n")
+            header = next(reader)
+            writer.writerow(header)
+            name, number = header.index("source_file"), header.index("record_number")
+            writer.writerows(row for row in reader if (row[name], int(row[number])) not in done)
+        path = kept
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stamp = discover.stamp(str(path))
+    source = Source(str(path), parent, digest, stamp[1], stamp)
+    evidence = msgspec.convert(manifest["evidence"], Evidence)
+    return Batch([source], pipeline.layout(settings, carried=True), evidence)
+
+
+def past_runs(task: Task, first: str, last: str) -> list[str]:
+    """The published hourly runs that started from `first` to `last`, dates or times in ISO 8601 (UTC), both included.
+
+    Raises ConfigError for something that is no date.
+    """
+    try:
+        begin = datetime.fromisoformat(first).replace(tzinfo=UTC)
+        end = datetime.fromisoformat(last if len(last) > 10 else f"{last}T23:59:59").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigError(f"not a date: {error}", hint="Write it as 2022-01-31 or 2022-01-31T14:00.") from error
+    output = Output(Path(task.settings.output.folder))
+    output.prepare()
+    return [
+        run.run_id
+        for run in output.ledger.runs("published")
+        if run.kind == "run" and begin <= datetime.fromisoformat(run.started) <= end
+    ]
