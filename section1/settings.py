@@ -83,7 +83,7 @@ class Settings(Section, kw_only=True):
 
     schedule: str
     engine: Literal["auto", "duckdb", "spark"] = "auto"
-    spark: Spark = Spark()
+    spark: Spark = msgspec.field(default_factory=Spark)
     input: Input
     dates: dict[Identifier, Dates] = {}
     parameters: dict[str, Any] = {}
