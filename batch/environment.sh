@@ -65,8 +65,10 @@ except BlockingIOError:
     print("environment: waiting for another start that is preparing .venv", file=sys.stderr)
     fcntl.flock(9, fcntl.LOCK_EX)'
 
-[ ! -e .venv/.unfinished ] && .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+if [ -e .venv/.unfinished ] ||
+    ! .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     rm -rf .venv
+fi
 find_missing "$@"
 # shellcheck disable=SC2086  # the names of categories have no spaces
 set -- $missing
