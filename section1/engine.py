@@ -32,6 +32,11 @@ class Work(msgspec.Struct, frozen=True):
     view: str
     folder: str  # on a path that all workers share; for what the engine writes meanwhile
 
+    def wanted(self, statement: str) -> str:
+        """The statement with only those columns that the run needs."""
+        origins = ", source_file, record_number" if self.layout.carried else ""
+        return f"select failed, accepted_line, rejected_line{origins} from ({statement})"
+
     def records(self, chunk: Chunk) -> pa.Table:
         """The records of a chunk with all columns that the query can use."""
         table = records.read(chunk, self.layout)

@@ -31,7 +31,7 @@ def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
         with connection.cursor() as cursor:
             cursor.register(work.view, work.records(chunk))
             with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
-                table = cursor.sql(work.statement.duckdb).to_arrow_table()
+                table = cursor.sql(work.wanted(work.statement.duckdb)).to_arrow_table()
             return judged(chunk, table, carried=work.layout.carried)
 
     def ordered(pool: ThreadPoolExecutor) -> Iterator[Judged]:
