@@ -118,7 +118,10 @@ def _command(options: argparse.Namespace) -> int:
 
     import msgspec
 
-    from batch import logs
+    from batch import imports, logs
+
+    if task.settings.engine_name == "duckdb":
+        imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
     from section1 import job, replay
 
     logs.configure()

@@ -41,7 +41,7 @@ def read(path: Path) -> Document:
         raise ConfigError(f"cannot read the configuration: {error.strerror}", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise ConfigError("the configuration is not UTF-8 text", where=str(path)) from error
-    loader = yaml.SafeLoader(text)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)  # the C parser where PyYAML was built with it
     try:
         node = loader.get_single_node()
         lines = _lines(node, path) if node else {}

@@ -55,16 +55,18 @@ class Judged(msgspec.Struct):
 
 def judged(chunk: Chunk, table: pa.Table, *, carried: bool) -> Judged:
     """The verdicts that the statement's result holds; the lines are views of its memory."""
-    import pyarrow.compute as pc
+    import numpy as np
 
-    counts = table["failed"].value_counts()
+    failed = table["failed"].to_numpy()
+    combinations, rows = np.unique(failed, return_counts=True)
     origins: list[tuple[str, int]] = []
     if carried:
-        accepted = table.filter(pc.equal(table["failed"], 0))
-        origins = list(zip(accepted["source_file"].to_pylist(), accepted["record_number"].to_pylist(), strict=True))
+        accepted = np.flatnonzero(failed == 0)
+        names, numbers = (table[name].take(accepted).to_pylist() for name in ("source_file", "record_number"))
+        origins = list(zip(names, numbers, strict=True))
     return Judged(
         chunk,
-        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True)),
+        dict(zip(combinations.tolist(), rows.tolist(), strict=True)),
         _lines(table["accepted_line"]),
         _lines(table["rejected_line"]),
         origins,

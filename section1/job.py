@@ -89,7 +89,7 @@ def process(task: Task) -> report.Summary:
     """
     settings, output = task.settings, Output(Path(task.settings.output.folder))
     with exclusively(task, output, "run") as run:
-        statement = judge.statement(task, output.state)
+        statement = judge.statement(task)
         log.info("discover: looking for new files in %s", settings.input.folder)
         found = discover.discover(Path(settings.input.folder), settings.input.patterns)
         new = _new(found.sources, output, settings, run)

@@ -6,8 +6,9 @@ the unsuccessful one. Which of the two depends on the bits alone, so no row can 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import importlib.metadata
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +18,13 @@ import msgspec
 
 from batch import config
 from batch.errors import ConfigError
-from section1.settings import Settings, Task
+from section1.settings import ROOT, Settings, Task
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
+COMPILED = ROOT / "section1" / ".compiled"
 DIALECT = "databricks"  # Spark SQL in ANSI mode, as sqlglot calls it
 NEVER_QUOTED = ("BOOLEAN", "DATE", "INT", "BIGINT")  # as text they are plain CSV fields
 NOT_REPEATABLE = ("Rand", "Randn", "Uuid", "CurrentDate", "CurrentTimestamp", "CurrentUser")
@@ -50,27 +52,27 @@ def schema(settings: Settings) -> dict[str, str]:
     return columns
 
 
-def statement(task: Task, cache: Path | None = None) -> Statement:
-    """The checked statement of a task; with a cache folder, made once per configuration.
+def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
+    """The checked statement of a task, made once per configuration where the cache folder can be written.
 
     Raises ConfigError with file and line for SQL that does not parse, names an unknown column, aggregates,
     filters, or gives another result each time.
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(__file__).read_bytes(), importlib.metadata.version("sqlglot").encode()]
+    versions = [Path(__file__).read_bytes(), (ROOT / "Pipfile.lock").read_bytes()]
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(task.settings), *versions])).hexdigest()[:16]
-    kept = cache / f"statement-{key}.json"
+    kept = cache / f"{key}.json"
     try:
         return msgspec.json.decode(kept.read_bytes(), type=Statement)
     except (OSError, msgspec.DecodeError):
         made = _compile(task)
-        for old in cache.glob("statement-*.json"):
-            old.unlink(missing_ok=True)
-        partial = kept.with_suffix(".partial")
+    with contextlib.suppress(OSError):
+        cache.mkdir(exist_ok=True)
+        partial = cache / f".{key}.{os.getpid()}"
         partial.write_bytes(msgspec.json.encode(made))
         partial.replace(kept)
-        return made
+    return made
 
 
 def _compile(task: Task) -> Statement:

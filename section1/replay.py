@@ -28,7 +28,7 @@ def replay(task: Task, run_ids: list[str], kind: Literal["replay", "backfill"] =
     """
     output = Output(Path(task.settings.output.folder))
     with exclusively(task, output, kind) as run:
-        statement = judge.statement(task, output.state)
+        statement = judge.statement(task)
         run.parents = _originals(output, run_ids)
         spool = output.stage(run.run_id) / "spool"
         spool.mkdir()
