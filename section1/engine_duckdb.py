@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,8 @@ def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
     """Verdicts in the order of the chunks. Raises EngineError when a statement fails; values are not shown."""
     import duckdb
 
+    # execute() copies its rows once more, as DuckDB warns; sql() plans the statement twice, which costs more here.
+    warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
     connection = duckdb.connect(
         config={"threads": 1, "memory_limit": MEMORY_LIMIT, "python_enable_replacements": False}
     )
@@ -31,7 +34,7 @@ def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
         with connection.cursor() as cursor:
             cursor.register(work.view, work.records(chunk))
             with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
-                table = cursor.sql(work.wanted(work.statement.duckdb)).to_arrow_table()
+                table = cursor.execute(work.wanted(work.statement.duckdb)).to_arrow_table()
             return judged(chunk, table, carried=work.layout.carried)
 
     def ordered(pool: ThreadPoolExecutor) -> Iterator[Judged]:
