@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
-import traceback
 from pathlib import Path
 from typing import NoReturn
 
@@ -85,6 +83,8 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # a defect: say where it is, without values that may be somebody's data
+        import traceback
+
         at = traceback.extract_tb(error.__traceback__)[-1]
         print(f"section1: internal error: {type(error).__name__} at {at.filename}:{at.lineno}", file=sys.stderr)
         return 1
@@ -122,13 +122,16 @@ def _command(options: argparse.Namespace) -> int:
 
     if task.settings.engine_name == "duckdb":
         imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
-    from section1 import job, replay
+    from section1 import job
 
     logs.configure()
-    if options.command == "replay":
-        summary = replay.replay(task, [options.run_id])
-    elif options.command == "backfill":
-        summary = replay.replay(task, replay.past_runs(task, options.first, options.last), "backfill")
+    if options.command in ("replay", "backfill"):
+        from section1 import replay
+
+        if options.command == "replay":
+            summary = replay.replay(task, options.run_id)
+        else:
+            summary = replay.backfill(task, options.first, options.last)
     else:
         summary = job.process(task)
     print(msgspec.json.encode(summary).decode() if as_json else summary.line())
@@ -161,6 +164,8 @@ def _generate(options: argparse.Namespace, folder: Path) -> int:
 
 def _test() -> int:
     """Run the section's tests with pytest, which is installed on first use."""
+    import subprocess
+
     subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "default", "develop"], check=True)
     tests = [str(ROOT / "tests" / "batch"), str(ROOT / "tests" / "section1")]
     return subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, check=False).returncode

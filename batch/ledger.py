@@ -14,7 +14,7 @@ from batch.errors import PublishError
 
 SCHEMA = """
 create table if not exists run (
-    run_id text primary key,   -- sorts by start time
+    run_id text primary key,   -- the order of runs is that of the rows: a clock may go backwards
     kind text not null,        -- run, replay, backfill
     status text not null,      -- published, nothing_new, failed
     document text not null     -- the whole Run as JSON
@@ -78,7 +78,7 @@ class Ledger:
                     yield connection
             finally:
                 connection.close()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, msgspec.DecodeError) as error:
             raise PublishError(
                 f"the ledger cannot be used: {error}",
                 where=str(self.path),
@@ -99,29 +99,34 @@ class Ledger:
             )
             connection.executemany("insert or ignore into replayed values (?, ?, ?)", origins)
 
-    def runs(self, *statuses: str) -> list[Run]:
-        """The runs with one of these statuses (all where none is given), oldest first."""
-        return [
-            msgspec.json.decode(document, type=Run)
-            for status, document in self._rows("select status, document from run order by run_id")
-            if not statuses or status in statuses
-        ]
+    def runs(self, *statuses: str, newest: int = -1) -> list[Run]:
+        """The runs with one of these statuses (all where none is given), oldest first; only the newest so many."""
+        wanted = statuses or ("published", "nothing_new", "failed")
+        places = ", ".join("?" * len(wanted))
+        query = f"select document from run where status in ({places}) order by rowid desc limit ?"
+        with self._open() as connection:
+            rows = connection.execute(query, (*wanted, newest)).fetchall()
+            return [msgspec.json.decode(document, type=Run) for (document,) in reversed(rows)]
 
-    def run_of(self, sha256: str) -> str | None:
-        """The run that processed this content."""
-        return next((row[0] for row in self._rows("select run_id from content where sha256 = ?", sha256)), None)
+    def published(self) -> list[str]:
+        """The ids of all published runs, oldest first."""
+        return [row[0] for row in self._rows("select run_id from run where status = 'published' order by rowid")]
 
-    def knows_name(self, name: str) -> bool:
-        """Whether a content was processed under this name."""
-        return bool(self._rows("select 1 from content where name = ? limit 1", name))
+    def processed(self, keys: Iterable[str]) -> set[str]:
+        """Those of these contents (their keys in the ledger) that were processed."""
+        return self._among("select sha256 from content where sha256 = ?", keys)
+
+    def known_names(self, names: Iterable[str]) -> set[str]:
+        """Those of these names under which a content was processed."""
+        return self._among("select name from content where name = ? limit 1", names)
 
     def replayed(self, run_id: str) -> set[tuple[str, int]]:
         """The rows of a run, as source_file and record_number, that were published by a later replay."""
         return set(self._rows("select source_file, record_number from replayed where run_id = ?", run_id))
 
-    def has(self, run_id: str) -> bool:
-        """Whether this run was recorded."""
-        return bool(self._rows("select 1 from run where run_id = ?", run_id))
+    def _among(self, query: str, values: Iterable[str]) -> set[str]:
+        with self._open() as connection:
+            return {row[0] for value in values for row in connection.execute(query, (value,))}
 
     def _rows(self, query: str, *arguments: Any) -> list[Any]:
         with self._open() as connection:

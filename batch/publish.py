@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from batch.errors import PublishError
+from batch.errors import InputError, PublishError
 from batch.ledger import Ledger, Run
 
 FILE_MODE = 0o640
@@ -42,8 +42,12 @@ class DurableFile:
         view = memoryview(data).cast("B")
         self._hash.update(view)
         self.bytes += len(view)
-        while len(view):
-            view = view[os.write(self._fd, view) :]
+        try:
+            while len(view):
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def __enter__(self) -> DurableFile:
         return self
@@ -82,12 +86,12 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Report a full disk, a missing permission and the like as a PublishError about this folder."""
+    """Report a full disk, a missing permission and the like as a PublishError about the file, or this folder."""
     try:
         yield
     except OSError as error:
         raise PublishError(
-            f"cannot be written: {error.strerror or error}",
+            f"reading or writing failed: {error.strerror or error}",
             where=str(error.filename or folder),
             hint="The last published outputs are still in place. Mend the folder or free some space, then run again.",
         ) from error
@@ -107,7 +111,9 @@ class Output:
         """Make the folders. Raises PublishError where that is not possible."""
         with writing(self.root):
             for folder in (self.root, self.runs, self.state):
-                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+                if not folder.is_dir():
+                    folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+                    sync_folder(folder.parent)
 
     def folder(self, run_id: str) -> Path:
         """Where a published run stands."""
@@ -124,17 +130,21 @@ class Output:
         return folder
 
     def manifest(self, run_id: str) -> dict[str, Any]:
-        """What a published run said of itself. Raises PublishError when it is no longer kept."""
+        """What a published run said of itself. Raises InputError when it is no longer kept, or is damaged."""
+        path = self.folder(run_id) / "manifest.json"
         try:
-            manifest: dict[str, Any] = msgspec.json.decode((self.folder(run_id) / "manifest.json").read_bytes())
-        except OSError as error:
-            raise PublishError(f"run {run_id} is not kept any more", where=str(self.folder(run_id))) from error
+            manifest: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+            msgspec.convert(manifest["run"], Run)
+        except FileNotFoundError as error:
+            raise InputError(f"run {run_id} is not kept any more", where=str(self.folder(run_id))) from error
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise InputError(f"run {run_id} has a damaged manifest", where=str(path)) from error
         return manifest
 
     def publish(self, run: Run, staged: Path, manifest: dict[str, Any], names: list[str]) -> None:
         """Make a staged run the one that readers see, then record it.
 
-        The order is: manifest, rename into runs/, switch, ledger. A crash before the switch leaves the old
+        The order is: manifest, names, rename into runs/, switch, ledger. A crash before the switch leaves the old
         run in sight, a crash after it is completed by `recover`.
         """
         run.previous = self.published()
@@ -142,10 +152,10 @@ class Output:
         write_file(staged / "manifest.json", text + b"\n")
         for folder, _, _ in os.walk(staged):
             sync_folder(Path(folder))
-        os.rename(staged, self.folder(run.run_id))
-        sync_folder(self.runs)
         for name in names:
             self._link(self.root / name, f"current/{name}")
+        os.rename(staged, self.folder(run.run_id))
+        sync_folder(self.runs)
         self._link(self.current, f"runs/{run.run_id}")
         self._record(run)
 
@@ -178,28 +188,50 @@ class Output:
     def recover(self) -> list[str]:
         """Finish or undo what interrupted runs left behind; returns what was done, for the log.
 
-        A run is published when the switch names it, or when a published run names it as the one before. Such a
-        run is recorded from its own manifest; any other one was never seen by a reader and is removed.
+        Every run begins with this, so at most one can stand in runs/ that no reader has seen: it is not recorded, and
+        the run that it was to follow is still the current one. It is removed. All others that are not recorded were
+        published, and are recorded from their manifests: one after a crash, all of them after the ledger was lost.
         """
-        done = []
         shutil.rmtree(self.state / "staging", ignore_errors=True)
-        unrecorded = {entry.name for entry in os.scandir(self.runs) if not self.ledger.has(entry.name)}
-        run_id = self.published()
-        while unrecorded and run_id and self.folder(run_id).exists():
-            run = msgspec.convert(self.manifest(run_id)["run"], Run)
-            if run_id in unrecorded:
+        for partial in (*self.root.glob(".*.partial"), *self.state.glob(".*.partial")):
+            partial.unlink(missing_ok=True)
+        done, unrecorded = [], {}
+        for run_id in sorted(set(os.listdir(self.runs)) - set(self.ledger.published())):
+            try:
+                unrecorded[run_id] = msgspec.convert(self.manifest(run_id)["run"], Run)
+            except InputError as error:
+                done.append(f"left {self.folder(run_id)} alone: {error.what}")
+        for run in self._in_order(unrecorded):
+            if run.run_id != self.published() and run.previous == self.published():
+                self._discard(run.run_id)
+                done.append(f"removed run {run.run_id}, which was interrupted before it was published")
+            else:
                 self._record(run)
-                unrecorded.discard(run_id)
-                done.append(f"recorded run {run_id}, which was interrupted after it was published")
-            run_id = run.previous
-        for orphan in sorted(unrecorded):
-            shutil.rmtree(self.folder(orphan))
-            done.append(f"removed run {orphan}, which was interrupted before it was published")
+                done.append(f"recorded run {run.run_id}, which was published and not in the ledger")
         return done
 
+    def _in_order(self, runs: dict[str, Run]) -> list[Run]:
+        """Runs in the order in which they were published, as each names the one before; others first, by name."""
+        rest, chain, run_id = dict(runs), [], self.published()
+        while run := rest.pop(run_id, None):
+            chain.append(run)
+            run_id = run.previous
+        return [*rest.values(), *reversed(chain)]
+
     def prune(self, keep: int) -> None:
-        """Remove all but the newest `keep` published runs; the one that readers see always stays."""
-        names = sorted(entry.name for entry in os.scandir(self.runs))
-        for name in names[:-keep]:
-            if name != self.published():
-                shutil.rmtree(self.folder(name))
+        """Remove all but the newest `keep` published runs.
+
+        The one that readers see always stays, and the one before it, which a slow reader may still have open.
+        """
+        published = self.ledger.published()
+        kept = {*published[-max(keep, 2) :], self.published()}
+        for run_id in sorted(set(os.listdir(self.runs)) & set(published) - kept):
+            self._discard(run_id)
+
+    def _discard(self, run_id: str) -> None:
+        """Remove a run: from runs/ at once, then its files, so that a crash leaves no half run there."""
+        doomed = self.state / "staging" / run_id
+        doomed.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        os.rename(self.folder(run_id), doomed)
+        sync_folder(self.runs)
+        shutil.rmtree(doomed)

@@ -67,5 +67,11 @@ def errors_of_duckdb(where: str) -> Iterator[None]:
 
 
 def without_values(message: str) -> str:
-    """An engine's message without anything in quotes, which may be somebody's data; one line."""
-    return re.sub(r"'[^']*'|\"[^\"]*\"", "'...'", message.splitlines()[0])
+    """An engine's message on one line, without anything that may be somebody's data: quoted text and numbers.
+
+    A value may hold quotes and line ends itself, so all from the first quote to the last one goes.
+    """
+    told = message.partition("\nLINE ")[0]  # an excerpt of the SQL follows
+    unquoted = re.sub(r"""['"](.*['"]|.*\Z)""", "'...'", told, flags=re.DOTALL)
+    first = next(iter(unquoted.splitlines()), "")
+    return re.sub(r"(?<![A-Za-z0-9_])\d[\d.,:/ -]*", "# ", first).strip()

@@ -9,16 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from batch import lock, logs
 from batch.errors import BatchError, ConfigError, InputError, PublishError
 from batch.ledger import Run
 from batch.logs import log
 from batch.publish import Output, writing
-from section1 import discover, judge, metrics, pipeline, report
-from section1.discover import Source
 from section1.settings import Settings, Task
+
+# The steps are imported once the lock is held: a second run says within 0.1 s that it is one too many.
+if TYPE_CHECKING:
+    from section1.discover import Source
+    from section1.report import Summary
 
 
 def run_id_now() -> str:
@@ -40,15 +43,19 @@ def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "back
         engine=task.settings.engine_name,
     )
     logs.configure(run.run_id)
-    with lock.exclusive(output.state / "run.lock", f"run {run.run_id}"):
+    with writing(output.root), lock.exclusive(output.state / "run.lock", f"run {run.run_id}"):
         begun = time.monotonic()
         try:
             with writing(output.root), _reading(Path(task.settings.input.folder)):
                 for done in output.recover():
                     log.warning(done)
                 yield run
+        except ConfigError:
+            raise
         except Exception as error:
-            if not isinstance(error, ConfigError):
+            if output.published() == run.run_id:
+                log.error("run %s is published; what came after failed, and the next run completes it", run.run_id)
+            else:
                 run.status, run.seconds = "failed", round(time.monotonic() - begun, 3)
                 run.message = error.what if isinstance(error, BatchError) else type(error).__name__
                 run.contents = []
@@ -60,16 +67,20 @@ def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "back
 
 def _record_failure(task: Task, output: Output, run: Run) -> None:
     """Record a failed run; where even that is not possible, the failure itself is what is reported."""
+    from section1 import metrics
+
     try:
         output.ledger.record(run)
         metrics.write(output, task.settings)
     except PublishError as error:
-        log.error("%s", error)
+        log.error("the failure could not be recorded: %s", error.what)
 
 
 @contextmanager
 def _reading(folder: Path) -> Iterator[None]:
     """Report an input file that cannot be read any more as an InputError."""
+    from section1 import discover
+
     try:
         yield
     except OSError as error:
@@ -82,13 +93,15 @@ def _reading(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def process(task: Task) -> report.Summary:
+def process(task: Task) -> Summary:
     """Judge the files that are new and publish them; with none, publish nothing and record that.
 
     Raises BusyError, InputError, DataError, EngineError or PublishError; the last published pair stays in all cases.
     """
     settings, output = task.settings, Output(Path(task.settings.output.folder))
     with exclusively(task, output, "run") as run:
+        from section1 import discover, judge, pipeline
+
         statement = judge.statement(task)
         log.info("discover: looking for new files in %s", settings.input.folder)
         found = discover.discover(Path(settings.input.folder), settings.input.patterns)
@@ -102,14 +115,19 @@ def process(task: Task) -> report.Summary:
 
 def _new(sources: list[Source], output: Output, settings: Settings, run: Run) -> list[Source]:
     """The sources that were not processed yet, each content once; says in the run's notices what is remarkable."""
+    from section1 import pipeline
+
+    refusals = {source.sha256: pipeline.refusal(source.sha256, settings) for source in sources}
+    processed = output.ledger.processed([*refusals, *refusals.values()])
+    known = output.ledger.known_names(source.name for source in sources)
     new: dict[str, Source] = {}
     for source in sources:
-        if output.ledger.run_of(source.sha256) or output.ledger.run_of(pipeline.refusal(source.sha256, settings)):
+        if {source.sha256, refusals[source.sha256]} & processed:
             continue
         if source.sha256 in new:
             run.notices.append(f"{source.name} has the same content as {new[source.sha256].name}; it counts once")
             continue
-        if output.ledger.knows_name(source.name):
+        if source.name in known:
             run.notices.append(f"{source.name} has new content under the name of a file that was processed before")
         new[source.sha256] = source
     return list(new.values())

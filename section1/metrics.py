@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from batch.ledger import Ledger
 from batch.publish import Output, write_file, writing
+from section1.report import next_run
 from section1.settings import Settings
 
 PREFIX = "membership"
@@ -12,39 +14,36 @@ PREFIX = "membership"
 
 def write(output: Output, settings: Settings) -> None:
     """Put state/metrics.prom in place; a reader sees the old figures or the new ones."""
-    runs = output.ledger.runs()
-    good = [run for run in runs if run.status != "failed"]
-    published = [run for run in runs if run.status == "published"]
+    with writing(output.state):
+        write_file(output.state / "metrics.prom", text(output.ledger, settings).encode())
+
+
+def text(ledger: Ledger, settings: Settings) -> str:
+    """The figures in Prometheus' text format 0.0.4."""
+    newest = ledger.runs(newest=1)
+    good = ledger.runs("published", "nothing_new", newest=1)
     lines: list[str] = []
 
-    def gauge(name: str, text: str, values: dict[str, float]) -> None:
-        lines.append(f"# HELP {PREFIX}_{name} {text}")
+    def gauge(name: str, help_text: str, values: dict[str, float]) -> None:
+        lines.append(f"# HELP {PREFIX}_{name} {help_text}")
         lines.append(f"# TYPE {PREFIX}_{name} gauge")
-        lines.extend(f"{PREFIX}_{name}{labels} {value:g}" for labels, value in values.items())
+        lines.extend(f"{PREFIX}_{name}{labels} {value}" for labels, value in values.items())
 
-    def seconds(started: str) -> float:
-        return datetime.fromisoformat(started).timestamp()
+    for run in good:
+        gauge("last_success_timestamp_seconds", "Start of the last run that did not fail.", {"": _seconds(run.started)})
+    failed = any(run.status == "failed" for run in newest)
+    gauge("last_run_failed", "Whether the newest run failed.", {"": int(failed)})
+    gauge("next_run_timestamp_seconds", "When the schedule wants the next run.", {"": _seconds(next_run(settings))})
+    for run in ledger.runs("published", newest=1):
+        gauge("last_published_timestamp_seconds", "Start of the last run that published.", {"": _seconds(run.started)})
+        gauge("duration_seconds", "Duration of the last run that published.", {"": run.seconds})
+        counts = {f'{{count="{name}"}}': count for name, count in run.counts.items()}
+        gauge("last_run", "Counts of the last run that published.", dict(counts))
+        rules = dict.fromkeys(settings.rules, 0) | run.reasons
+        reasons = {f'{{rule="{name}"}}': count for name, count in rules.items()}
+        gauge("failed_rule_rows", "Rows that failed a rule in the last run that published.", dict(reasons))
+    return "\n".join(lines) + "\n"
 
-    if good:
-        gauge("last_success_timestamp_seconds", "Start of the last run that did not fail.",
-              {"": seconds(good[-1].started)})  # fmt: skip
-    gauge(
-        "last_run_failed",
-        "Whether the newest run failed.",
-        {"": float(bool(runs) and runs[-1].status == "failed")},
-    )
-    if published:
-        last = published[-1]
-        gauge(
-            "last_published_timestamp_seconds",
-            "Start of the last run that published.",
-            {"": seconds(last.started)},
-        )
-        gauge("duration_seconds", "Duration of the last run that published.", {"": last.seconds})
-        gauge("last_run", "Counts of the last run that published.",
-              {f'{{count="{name}"}}': float(count) for name, count in last.counts.items()})  # fmt: skip
-        gauge("failed_rule_rows", "Rows that failed a rule in the last run that published.",
-              dict.fromkeys((f'{{rule="{rule}"}}' for rule in settings.rules), 0.0)
-              | {f'{{rule="{name}"}}': float(count) for name, count in last.reasons.items()})  # fmt: skip
-    with writing(output.state):
-        write_file(output.state / "metrics.prom", ("\n".join(lines) + "\n").encode())
+
+def _seconds(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).timestamp())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from batch.errors import ConfigError, InputError
+from batch.errors import ConfigError
 from batch.publish import Output
 from section1 import discover, judge, pipeline, report
 from section1.discover import Source
@@ -20,16 +22,44 @@ from section1.pipeline import Batch
 from section1.settings import Settings, Task
 
 
-def replay(task: Task, run_ids: list[str], kind: Literal["replay", "backfill"] = "replay") -> report.Summary:
-    """Judge the rejected rows of past runs again, under today's rules, and publish those that pass now, once.
+def replay(task: Task, run_id: str) -> report.Summary:
+    """Judge the rejected rows of a past run again, under today's rules, and publish those that pass now, once.
 
     Rows that an earlier replay published are left out. Dates are read by the evidence of the run that they came in.
-    Raises InputError for an unknown run, PublishError for one that is no longer kept.
+    Raises ConfigError for an unknown run, InputError for one that is no longer kept.
     """
+    return _again(task, "replay", lambda _: [run_id])
+
+
+def backfill(task: Task, first: str, last: str) -> report.Summary:
+    """Replay all published hourly runs that started from `first` to `last`, as one run.
+
+    Both are dates or times in ISO 8601 (UTC) and included. Raises ConfigError for something that is no date,
+    InputError when a run of the range is no longer kept.
+    """
+    try:
+        begin, end = _moment(first, "00:00:00"), _moment(last, "23:59:59")
+    except ValueError as error:
+        raise ConfigError(f"not a date: {error}", hint="Write it as 2022-01-31 or 2022-01-31T14:00.") from error
+
+    def chosen(output: Output) -> list[str]:
+        runs = (run for run in output.ledger.runs("published") if run.kind == "run")
+        return [run.run_id for run in runs if begin <= datetime.fromisoformat(run.started) <= end]
+
+    return _again(task, "backfill", chosen)
+
+
+def _moment(text: str, time: str) -> datetime:
+    """A day, at this time, or a moment of its own; without a zone it is UTC."""
+    moment = datetime.fromisoformat(f"{text}T{time}" if len(text) <= len("2022-01-31") else text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _again(task: Task, kind: Literal["replay", "backfill"], choose: Callable[[Output], list[str]]) -> report.Summary:
     output = Output(Path(task.settings.output.folder))
     with exclusively(task, output, kind) as run:
         statement = judge.statement(task)
-        run.parents = _originals(output, run_ids)
+        run.parents = _originals(output, choose(output))
         spool = output.stage(run.run_id) / "spool"
         spool.mkdir()
         batches = [_rejected_of(output, parent, task.settings, spool) for parent in run.parents]
@@ -40,7 +70,7 @@ def _originals(output: Output, run_ids: list[str]) -> list[str]:
     """The runs whose rejected rows are meant: a replay stands for the runs that it replayed."""
     runs = {run.run_id: run for run in output.ledger.runs("published")}
     if unknown := [run_id for run_id in run_ids if run_id not in runs]:
-        raise InputError(
+        raise ConfigError(
             f"there is no published run {unknown[0]}",
             where=str(output.root),
             hint="`section1_manage.py status` lists the runs.",
@@ -56,11 +86,13 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
     done = output.ledger.replayed(parent)
     if done:
         kept = spool / f"{parent}.csv"
+        csv.field_size_limit(sys.maxsize)
         with (
             open(path, newline="", encoding="utf-8") as old,
             open(kept, "w", newline="", encoding="utf-8") as new,
         ):
-            reader, writer = csv.reader(old), csv.writer(new, lineterminator="\n")
+            # with CRLF as the line end, a lone \r within a field is quoted too
+            reader, writer = csv.reader(old), csv.writer(new, lineterminator="\r\n")
             header = next(reader)
             writer.writerow(header)
             name, number = header.index("source_file"), header.index("record_number")
@@ -72,22 +104,3 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
     source = Source(str(path), parent, digest, stamp[1], stamp)
     evidence = msgspec.convert(manifest["evidence"], Evidence)
     return Batch([source], pipeline.layout(settings, carried=True), evidence)
-
-
-def past_runs(task: Task, first: str, last: str) -> list[str]:
-    """The published hourly runs that started from `first` to `last`, dates or times in ISO 8601 (UTC), both included.
-
-    Raises ConfigError for something that is no date.
-    """
-    try:
-        begin = datetime.fromisoformat(first).replace(tzinfo=UTC)
-        end = datetime.fromisoformat(last if len(last) > 10 else f"{last}T23:59:59").replace(tzinfo=UTC)
-    except ValueError as error:
-        raise ConfigError(f"not a date: {error}", hint="Write it as 2022-01-31 or 2022-01-31T14:00.") from error
-    output = Output(Path(task.settings.output.folder))
-    output.prepare()
-    return [
-        run.run_id
-        for run in output.ledger.runs("published")
-        if run.kind == "run" and begin <= datetime.fromisoformat(run.started) <= end
-    ]

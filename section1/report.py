@@ -22,7 +22,7 @@ EXAMPLES = 100
 
 
 class Summary(msgspec.Struct, kw_only=True):
-    """The figures of one run. `seconds` is its duration; `data_age_seconds` the time since the last published run."""
+    """The figures of one run; `seconds` is its duration."""
 
     run_id: str
     status: str
@@ -201,28 +201,33 @@ class Status(msgspec.Struct, kw_only=True):
 
 def status(output: Output, settings: Settings, now: datetime | None = None) -> Status:
     """What the ledger knows: a run that found nothing new is a success too, but the counts are the last published."""
-    from cronsim import CronSim
-
-    now = now or datetime.now(UTC)
-    runs = output.ledger.runs()
-    good = [run for run in runs if run.status != "failed"]
-    published = next((run for run in reversed(runs) if run.run_id == output.published()), None)
+    now, ledger = now or datetime.now(UTC), output.ledger
+    runs = ledger.runs(newest=10)
     last = runs[-1] if runs else None
-    age = int((now - datetime.fromisoformat(good[-1].started)).total_seconds()) if good else None
+    good = next(iter(ledger.runs("published", "nothing_new", newest=1)), None)
+    published = next((run for run in ledger.runs("published") if run.run_id == output.published()), None)
+    age = max(0, int((now - datetime.fromisoformat(good.started)).total_seconds())) if good else None
     return Status(
-        published=published.run_id if published else "",
-        last_success=good[-1].started if good else "",
+        published=output.published(),
+        last_success=good.started if good else "",
         data_age_seconds=age,
         last_run=last.run_id if last else "",
         last_status=last.status if last else "",
         last_message=last.message if last else "",
         seconds=published.seconds if published else 0.0,
-        next_run=next(CronSim(settings.schedule, now)).isoformat(timespec="seconds"),
+        next_run=next_run(settings, now),
         counts=published.counts if published else {},
         reasons=published.reasons if published else {},
         runs=[
             f"{run.run_id} {run.kind} {run.status} {run.counts.get('accepted', 0):,} successful, "
             f"{run.counts.get('rejected', 0):,} unsuccessful"
-            for run in reversed(runs[-10:])
+            for run in reversed(runs)
         ],
     )
+
+
+def next_run(settings: Settings, now: datetime | None = None) -> str:
+    """When the schedule wants the next run, in ISO 8601, UTC."""
+    from cronsim import CronSim
+
+    return str(next(CronSim(settings.schedule, now or datetime.now(UTC))).isoformat(timespec="seconds"))
