@@ -1,0 +1,408 @@
+"""Judging with Spark, in this machine's cores or on a cluster: one job, one scan of the input for both outputs.
+
+The plan is a straight line without a shuffle, so every partition keeps the order of its records:
+
+    Range (one row per task) -> read chunks (Python) -> the judging statement (JVM) -> write lines (Python)
+
+A task writes the lines of both outputs into part files of its own and answers with one small row per chunk; the
+driver puts the parts together. Names of part files are new for each attempt, so nobody reads what a killed or
+repeated task left behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import uuid
+import warnings
+import zipfile
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import accumulate, groupby
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import msgspec
+
+from batch.errors import DataError, EngineError
+from section1 import judge
+from section1.engine import Judged, Work, judged
+from section1.records import Chunk
+from section1.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import DataFrame, SparkSession
+
+    Batches = Iterator[pa.RecordBatch]
+
+JAVA = 17
+TASKS_PER_CORE = 4
+SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
+BLOCK = 1 << 20
+SQL = "Look at the query and the rules of the task's configuration."
+MEMORY = "Is there enough memory? Then run again."
+WORKERS = (
+    "Every worker needs Python with the packages of Pipfile.lock, and the input and output folders on these paths."
+)
+RUN_ELSEWHERE = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
+
+
+class Span(msgspec.Struct, frozen=True):
+    """Where a chunk's lines stand in a part file."""
+
+    offset: int
+    length: int
+
+
+class Verdict(msgspec.Struct):
+    """What a task answers for one chunk: its place, the stem of its part files, and what they hold of it."""
+
+    position: int
+    part: str
+    failed: dict[int, int]
+    accepted: Span
+    rejected: Span
+    origins: list[tuple[str, int]]
+
+
+@contextmanager
+def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
+    """Verdicts in the order of the chunks. Raises EngineError when Java is missing or Spark fails."""
+    if not work.chunks:
+        yield iter(())
+        return
+    with session(settings) as spark:
+        with errors_of_spark():
+            answers = [row[0] for row in plan(spark, settings, work).collect()]
+        verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
+        if [verdict.position for verdict in verdicts] != list(range(len(work.chunks))):
+            raise DataError("Spark's answers do not match the chunks of the input", hint="Nothing was published.")
+        yield _collected(work, verdicts)
+
+
+def plan(spark: SparkSession, settings: Settings, work: Work) -> DataFrame:
+    """The whole run as one data frame; its rows are encoded Verdicts in the order of the chunks."""
+    groups = grouped(work.chunks, spark.sparkContext.defaultParallelism)
+    columns = judge.schema(settings)
+    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    tasks = spark.range(0, len(groups), 1, len(groups))
+    tasks.mapInArrow(_reader(work, groups, list(columns)), schema).createOrReplaceTempView(work.view)
+    return spark.sql(work.statement.spark).mapInArrow(_writer(work, groups), "verdict binary")
+
+
+def grouped(chunks: list[Chunk], cores: int) -> list[range]:
+    """Neighbouring chunks that one task judges, as positions: several tasks per core, none of them tiny."""
+    limit = max(SMALLEST_TASK, sum(chunk.length for chunk in chunks) // (cores * TASKS_PER_CORE))
+    groups: list[range] = []
+    size = 0
+    for position, chunk in enumerate(chunks):
+        if not groups or size + chunk.length > limit:
+            groups.append(range(position, position))
+            size = 0
+        groups[-1] = range(groups[-1].start, position + 1)
+        size += chunk.length
+    return groups
+
+
+def _reader(work: Work, groups: list[range], columns: list[str]) -> Callable[[Batches], Batches]:
+    """For the workers: a task's number becomes the records of its chunks."""
+
+    def read(batches: Batches) -> Batches:
+        for batch in batches:
+            for task in batch["id"].to_pylist():
+                for position in groups[task]:
+                    yield from plain(work.records(work.chunks[position]).select(columns)).to_batches()
+
+    return read
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """The table without dictionaries, which Spark does not read."""
+    import pyarrow as pa
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            decoded = [part.dictionary_decode() for part in table[place].chunks]
+            table = table.set_column(place, field.name, pa.chunked_array(decoded, field.type.value_type))
+    return table
+
+
+def _writer(work: Work, groups: list[range]) -> Callable[[Batches], Batches]:
+    """For the workers: the lines of a task's records go into part files, the verdicts on its chunks come back."""
+
+    def write(batches: Batches) -> Batches:
+        import pyarrow as pa
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None, "this runs in Spark's workers"
+        verdicts = written(work, groups[context.partitionId()], batches)
+        answers = [msgspec.msgpack.encode(verdict) for verdict in verdicts]
+        yield pa.RecordBatch.from_pydict({"verdict": pa.array(answers, pa.binary())})
+
+    return write
+
+
+def written(work: Work, group: range, batches: Iterable[pa.RecordBatch]) -> list[Verdict]:
+    """Write the lines of a group's records into part files. Spark cuts batches as it likes: chunks are found by count.
+
+    Raises ValueError for records that come in another order than they were read.
+    """
+    chunks = [work.chunks[position] for position in group]
+    ends = list(accumulate(chunk.records for chunk in chunks))
+    part = uuid.uuid4().hex
+    verdicts = [Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in group]
+    with ExitStack() as stack:
+        accepted, rejected = (stack.enter_context(open(path, "xb", BLOCK)) for path in _part_files(work, part))
+        row = 0
+        for batch in batches:
+            left = batch
+            while left.num_rows:
+                place = min(bisect_right(ends, row), len(ends) - 1)
+                last = place == len(ends) - 1
+                some = left if last else left.slice(0, ends[place] - row)
+                _check_order(work, chunks[place], some, row - ends[place] + chunks[place].records)
+                _write(verdicts[place], work, chunks[place], some, accepted, rejected)
+                row += some.num_rows
+                left = left.slice(some.num_rows)
+    return verdicts
+
+
+def _check_order(work: Work, chunk: Chunk, batch: pa.RecordBatch, before: int) -> None:
+    """Refuse records of another file, or with falling numbers. `before` records of the chunk came earlier."""
+    import numpy as np
+
+    if work.layout.carried:
+        return
+    numbers = batch["record_number"].to_numpy()
+    first, sources = chunk.first_record + before, batch["source_file"]
+    in_order = numbers[0] >= first and bool((np.diff(numbers) > 0).all())
+    if not in_order or {sources[0].as_py(), sources[-1].as_py()} != {chunk.source_file}:
+        raise ValueError("the records came in another order than they were read")
+
+
+def _write(
+    verdict: Verdict, work: Work, chunk: Chunk, batch: pa.RecordBatch, accepted: IO[bytes], rejected: IO[bytes]
+) -> None:
+    """Append a part of a chunk to the part files and count it into the chunk's verdict."""
+    import pyarrow as pa
+
+    some = judged(chunk, pa.Table.from_batches([batch]), carried=work.layout.carried)
+    for bits, rows in some.failed.items():
+        verdict.failed[bits] = verdict.failed.get(bits, 0) + rows
+    verdict.accepted = _append(accepted, some.accepted, verdict.accepted)
+    verdict.rejected = _append(rejected, some.rejected, verdict.rejected)
+    verdict.origins += some.origins
+
+
+def _append(file: IO[bytes], blocks: Iterable[memoryview], span: Span) -> Span:
+    length = sum(file.write(block) for block in blocks)
+    return Span(span.offset if span.length else file.tell() - length, span.length + length)
+
+
+def _part_files(work: Work, part: str) -> tuple[Path, Path]:
+    return Path(work.folder, f"{part}.accepted"), Path(work.folder, f"{part}.rejected")
+
+
+def _collected(work: Work, verdicts: list[Verdict]) -> Iterator[Judged]:
+    """The verdicts with their lines from the part files, which are removed once they are read."""
+    for part, group in groupby(verdicts, key=lambda verdict: verdict.part):
+        accepted, rejected = _part_files(work, part)
+        for verdict in group:
+            yield Judged(
+                work.chunks[verdict.position],
+                verdict.failed,
+                _blocks(accepted, verdict.accepted),
+                _blocks(rejected, verdict.rejected),
+                verdict.origins,
+            )
+        accepted.unlink()
+        rejected.unlink()
+
+
+def _blocks(path: Path, span: Span) -> Iterator[memoryview]:
+    """The bytes of a span. Raises DataError where the file ends before it."""
+    left = span.length
+    with open(path, "rb") as file:
+        file.seek(span.offset)
+        while left:
+            block = file.read(min(left, BLOCK))
+            if not block:
+                raise DataError("a worker's part file is too short", where=str(path), hint="Nothing was published.")
+            left -= len(block)
+            yield memoryview(block)
+
+
+@contextmanager
+def session(settings: Settings) -> Iterator[SparkSession]:
+    """Spark as configured, stopped at the end; where a session is active already, that one, which stays.
+
+    Raises EngineError where Spark cannot be started.
+    """
+    _install()
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    for name in ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print values
+        logging.getLogger(name).disabled = True
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    spark = _start(settings)
+    try:
+        yield spark
+    finally:
+        spark.stop()
+
+
+def _start(settings: Settings) -> SparkSession:
+    """Start the JVM and the session. What Java prints goes to a file that nobody sees unless the start fails."""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkException
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    _find_java()
+    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings).items()))
+    os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
+        "PYSPARK_PYTHON", sys.executable
+    )
+    with tempfile.TemporaryFile() as printed:
+        try:
+            gateway = launch_gateway(conf, {"stdout": printed, "stderr": printed})  # type: ignore[no-untyped-call]
+        except PySparkException as error:
+            printed.seek(0)
+            raise _not_started(printed.read().decode(errors="replace")) from error
+        try:
+            spark = SparkSession(SparkContext(conf=conf, gateway=gateway))
+        except (Py4JError, PySparkException) as error:
+            gateway.shutdown()
+            what = str(error).partition("\n\tat ")[0].splitlines()[-1]
+            raise EngineError(f"Spark did not start: {what}", hint=f"Its master is {settings.spark.master}.") from error
+    if not settings.spark.master.startswith("local"):
+        spark.sparkContext.addPyFile(_packed())
+    return spark
+
+
+def configuration(settings: Settings) -> dict[str, str]:
+    """Spark's settings: ours, with those of the YAML over them."""
+    local = {
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+    }
+    return {
+        "spark.app.name": "section1",
+        "spark.master": settings.spark.master,
+        "spark.log.level": "ERROR",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.catalogImplementation": "in-memory",
+        **(local if settings.spark.master.startswith("local") else {}),
+        **settings.spark.conf,
+    }
+
+
+def _install() -> None:
+    """Install what Spark needs on first use. Raises EngineError where that fails."""
+    wanted = ("pyspark", "pandas")
+    if all(map(importlib.util.find_spec, wanted)):
+        return
+    if Path(sys.prefix) == ROOT / ".venv":
+        subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "spark"], check=False)
+        importlib.invalidate_caches()
+    if not all(map(importlib.util.find_spec, wanted)):
+        raise EngineError(
+            "pyspark is not installed",
+            hint="Install it: sh batch/environment.sh spark. Or run with --engine duckdb.",
+        )
+
+
+def _find_java() -> str:
+    """The path of Java's program. Raises EngineError where there is none."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    if java is None:
+        at = f" in JAVA_HOME ({home})" if home else ""
+        raise EngineError(f"Spark needs Java {JAVA} or newer, and there is none{at}", hint=RUN_ELSEWHERE)
+    return java
+
+
+def _not_started(printed: str) -> EngineError:
+    """Why the JVM ended before it answered."""
+    version = subprocess.run([_find_java(), "-version"], capture_output=True, text=True, check=False).stderr
+    number = re.search(r'version "(?:1\.)?(\d+)', version)
+    if number and int(number[1]) < JAVA:
+        return EngineError(f"Spark needs Java {JAVA} or newer, this is {number[1]}", hint=RUN_ELSEWHERE)
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
+    return EngineError(
+        f"Spark did not start: {lines[-1] if lines else 'Java ended without a word'}",
+        hint="Look at the spark section of the task's configuration.",
+    )
+
+
+def _packed() -> str:
+    """The packages that the workers import, as a zip file."""
+    path = os.path.join(tempfile.mkdtemp(prefix="section1-"), "section1.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for package in ("batch", "section1"):
+            for file in sorted((ROOT / package).glob("*.py")):
+                archive.write(file, f"{package}/{file.name}")
+    return path
+
+
+@contextmanager
+def errors_of_spark() -> Iterator[None]:
+    """Report a failing job as an EngineError: one line, and nothing in it that may be somebody's data.
+
+    Spark's own messages quote values, so only the names of errors and the text of the statement are shown.
+    """
+    from py4j.protocol import Py4JError, Py4JJavaError
+    from pyspark.errors import AnalysisException, PySparkException, PythonException
+
+    try:
+        yield
+    except PythonException as error:
+        raise EngineError(f"a Python worker of Spark failed: {_last_call(str(error))}", hint=WORKERS) from error
+    except AnalysisException as error:
+        what = str(error).strip().partition(" SQLSTATE")[0].splitlines()[0]
+        raise EngineError(f"Spark refused the statement: {what}", hint=SQL) from error
+    except PySparkException as error:
+        at = "".join(f" at `{' '.join(context.fragment().split())}`" for context in error.getQueryContext()[:1])
+        raise EngineError(f"Spark refused the statement: {error.getCondition()}{at}", hint=SQL) from error
+    except Py4JJavaError as error:
+        raise EngineError(f"Spark's job failed: {_last_failure(str(error))}", hint=f"{SQL} {MEMORY}") from error
+    except (Py4JError, OSError) as error:
+        raise EngineError("Spark's Java process ended in mid-run", hint=MEMORY) from error
+
+
+def _last_call(text: str) -> str:
+    """The error at the end of a worker's traceback and where it was raised."""
+    frames = list(re.finditer(r'^  File "([^"]*)", line (\d+)', text, re.MULTILINE))
+    if not frames:
+        return "see the worker's log"
+    error = re.search(r"^[A-Za-z_][\w.]*", text[frames[-1].end() :], re.MULTILINE)
+    return f"{error[0] if error else 'an error'} at {frames[-1][1]}:{frames[-1][2]}"
+
+
+def _last_failure(text: str) -> str:
+    """What Spark says of the task that made a job fail: the name of the error, without its message."""
+    found = re.search(r"most recent failure: [^\n]*?\): (.*)", text)
+    if found and found[1].startswith("ExecutorLostFailure"):
+        return "a worker was lost again and again"
+    if "Python worker exited unexpectedly" in text:
+        return "a Python worker was killed"
+    names = re.findall(r"[\w.$]+(?:Exception|Error)\b", found[1] if found else text)
+    return names[0] if names else "for an unknown reason"
