@@ -9,25 +9,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from batch import config
 from batch.errors import ConfigError
-from section1.settings import ROOT, Settings, Task
-
-if TYPE_CHECKING:
-    from sqlglot import exp
+from section1 import query
+from section1.query import DIALECT
+from section1.settings import FAILED_RULES, ROOT, Settings, Task
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
-DIALECT = "databricks"  # Spark SQL in ANSI mode, as sqlglot calls it
 NEVER_QUOTED = ("BOOLEAN", "DATE", "INT", "BIGINT")  # as text they are plain CSV fields
-NOT_REPEATABLE = ("Rand", "Randn", "Uuid", "CurrentDate", "CurrentTimestamp", "CurrentUser")
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -60,7 +55,8 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(__file__).read_bytes(), (ROOT / "Pipfile.lock").read_bytes()]
+    versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, config.__file__)]
+    versions.append((ROOT / "Pipfile.lock").read_bytes())
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(task.settings), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"
     try:
@@ -79,35 +75,23 @@ def _compile(task: Task) -> Statement:
     import sqlglot
 
     settings, output = task.settings, task.settings.output
-    parameters, where = settings.parameters, task.document.where
-    query = config.substitute(settings.query, parameters, where("query"))
-    columns = _check_query(task, query)
-    tests = []
-    for name in settings.rules:
-        at = where("rules", name, "test")
-        test = config.substitute(settings.rule(name).test, parameters, at)
-        _check_expression(test, columns, at)
-        tests.append(f"coalesce({test}, false) as passed_{name}")
-    published = {}
-    for kind in ("successful", "unsuccessful"):
-        for name, expression in getattr(output, kind).columns.items():
-            at = where("output", kind, "columns", name)
-            published[kind, name] = config.substitute(expression, parameters, at)
-            _check_expression(published[kind, name], columns, at)
-    texts, accepted, rejected = [], [], []
+    derived, columns, tests, published = _checked(task)
+    texts: list[str] = []
+    accepted: list[str] = []
+    rejected: list[str] = []
     for (kind, name), sql in published.items():
         column, lines, failed = (
             (f"accepted_{name}", accepted, "failed = 0")
             if kind == "successful"
             else (f"rejected_{name}", rejected, "failed <> 0")
         )
-        texts.append(f"case when {failed} then coalesce(cast({sql} as string), '') end as {column}")
+        texts.append(f"case when {failed} then coalesce(cast(({sql}\n) as string), '') end as {column}")
         lines.append(column if columns.get(sql) in NEVER_QUOTED else _quoted(column))
-    original = [*settings.input.columns, "source_file"]
+    original = [*(f"`{column}`" for column in settings.input.columns), "source_file"]
     originals = f"case when csv_safe then {_joined(original)} else {_joined(map(_quoted, original))} end"
     failure = [originals, "cast(record_number as string)", *rejected, _names(list(settings.rules))]
     spark = f"""
-        with derived as ({query}
+        with derived as ({derived}
         ),
         judged as (select *, {", ".join(tests)} from derived),
         labelled as (select *, {_bits(settings)} as failed from judged),
@@ -125,9 +109,46 @@ def _compile(task: Task) -> Statement:
         "source_file",
         "record_number",
         *output.unsuccessful.columns,
-        "failed_rules",
+        FAILED_RULES,
     )
     return Statement(spark, duckdb, ",".join(output.successful.columns) + "\n", ",".join(failures) + "\n")
+
+
+def _checked(task: Task) -> tuple[str, dict[str, str], list[str], dict[tuple[str, str], str]]:
+    """The query, its result's columns with their types, the rules as columns, and the output columns' expressions."""
+    settings, place = task.settings, task.document.place
+
+    def sql(text: str, *keys: str) -> str:
+        return config.substitute(text, settings.parameters, place(*keys))
+
+    derived = sql(settings.query, "query")
+    columns = query.check_query(derived, settings.input.view, schema(settings), place("query"))
+    tests = []
+    for name in settings.rules:
+        test = sql(settings.rule(name).test, "rules", name, "test")
+        query.check_expression(test, columns, place("rules", name, "test"), rule=True)
+        tests.append(f"coalesce(({test}\n), false) as passed_{name}")
+    published = {}
+    for kind in ("successful", "unsuccessful"):
+        for name, text in getattr(settings.output, kind).columns.items():
+            keys = ("output", kind, "columns", name)
+            published[kind, name] = sql(text, *keys)
+            query.check_expression(published[kind, name], columns, place(*keys))
+    _check_reserved(task, columns)
+    return derived, columns, tests, published
+
+
+def _check_reserved(task: Task, columns: Iterable[str]) -> None:
+    """Names that the statement needs for itself: those of its own columns and steps."""
+    settings, where = task.settings, task.document.where
+    own = {"failed", *(f"passed_{name}" for name in settings.rules)}
+    own |= {f"accepted_{name}" for name in settings.output.successful.columns}
+    own |= {f"rejected_{name}" for name in settings.output.unsuccessful.columns}
+    if taken := {name.lower() for name in own} & set(columns):
+        raise ConfigError(f"a column may not be called {', '.join(sorted(taken))} here", where=where("query"))
+    if settings.input.view.lower() in query.STEPS:
+        hint = "Call it for example `applications`."
+        raise ConfigError(f"a view may not be called {settings.input.view}", where=where("input", "view"), hint=hint)
 
 
 def _bits(settings: Settings) -> str:
@@ -163,101 +184,4 @@ def _quoted(text: str) -> str:
     """A CSV field: in quotes where it has to be (RFC 4180)."""
     return (
         f"""case when {text} rlike '[",\\\\r\\\\n]' then concat('"', replace({text}, '"', '""'), '"') else {text} end"""
-    )
-
-
-def _check_query(task: Task, query: str) -> dict[str, str]:
-    """Check the query as far as that goes without an engine; returns the columns of its result."""
-    from sqlglot import exp
-    from sqlglot.errors import OptimizeError
-    from sqlglot.optimizer.annotate_types import annotate_types
-    from sqlglot.optimizer.qualify import qualify
-
-    settings, where = task.settings, task.document.where
-    tree = _parse(query, where("query"), task)
-    _check_rowwise(tree, where("query"), view=settings.input.view)
-    try:
-        qualified = qualify(
-            tree, schema={settings.input.view: schema(settings)}, dialect=DIALECT, quote_identifiers=False
-        )
-    except OptimizeError as error:
-        raise _unknown_column(str(error), query, schema(settings), task) from error
-    annotate_types(qualified)
-    assert isinstance(qualified, exp.Query)
-    columns = {column.alias_or_name: str(column.type) for column in qualified.selects}
-    if lost := schema(settings).keys() - columns.keys():
-        raise ConfigError(
-            f"the query's result lacks {', '.join(sorted(lost))}",
-            where=where("query"),
-            hint="Begin with `select *, `.",
-        )
-    return columns
-
-
-def _parse(text: str, where: str, task: Task | None = None) -> exp.Expr:
-    import sqlglot
-    from sqlglot.errors import ParseError, TokenError
-
-    try:
-        return sqlglot.parse_one(text, dialect=DIALECT)
-    except ParseError as error:
-        first = error.errors[0]
-        if task is not None:
-            where = task.document.where("query", offset=int(first.get("line") or 1) - 1)
-        near = f" near `{first['highlight']}`" if first.get("highlight") else ""
-        raise ConfigError(f"not valid SQL{near}: {first.get('description')}", where=where) from error
-    except TokenError as error:
-        raise ConfigError("not valid SQL: a quote or a bracket is not closed", where=where) from error
-
-
-def _check_rowwise(tree: exp.Expr, where: str, view: str) -> None:
-    """Refuse what would drop, repeat or compare rows, or differ from run to run."""
-    from sqlglot import exp
-
-    refused: list[tuple[type[exp.Expr], str]] = [
-        (exp.Where, "where"), (exp.Join, "join"), (exp.Group, "group by"), (exp.AggFunc, "an aggregate"),
-        (exp.Window, "a window"), (exp.Limit, "limit"), (exp.Distinct, "distinct"), (exp.Order, "order by"),
-        (exp.SetOperation, "union"), (exp.Having, "having"), (exp.Lateral, "lateral view"),
-        (exp.UDTF, "a table function"),
-    ]  # fmt: skip
-    for kind, name in refused:
-        if tree.find(kind):
-            raise ConfigError(
-                f"{name} is not possible: rows are judged alone, and each row in is one row out",
-                where=where,
-                hint="Say in a rule what a row must pass.",
-            )
-    for node in tree.walk():
-        name = node.name.lower() if isinstance(node, exp.Anonymous) else type(node).__name__.lower()
-        if name in map(str.lower, (*NOT_REPEATABLE, "now", "random", "input_file_name", "monotonically_increasing_id")):
-            raise ConfigError(f"{name} gives another result in each run", where=where, hint="Use a parameter instead.")
-    known = {view, *(cte.alias for cte in tree.find_all(exp.CTE))}
-    for table in tree.find_all(exp.Table):
-        if table.name not in known:
-            raise ConfigError(f"unknown table `{table.name}`", where=where, hint=config.suggest(table.name, known))
-
-
-def _check_expression(text: str, columns: dict[str, str], where: str) -> None:
-    """Check a rule or an output column against the columns of the query's result."""
-    from sqlglot import exp
-
-    tree = _parse(f"select {text} as x", where)
-    assert isinstance(tree, exp.Query)
-    if len(tree.selects) != 1 or tree.args.get("from_") or tree.find(exp.Subquery):
-        raise ConfigError("one expression is needed here", where=where)
-    _check_rowwise(tree, where, view="")
-    for column in tree.find_all(exp.Column):
-        if column.name not in columns:
-            raise ConfigError(f"unknown column `{column.name}`", where=where, hint=config.suggest(column.name, columns))
-
-
-def _unknown_column(problem: str, query: str, known: dict[str, str], task: Task) -> ConfigError:
-    """Turn the optimiser's complaint into a ConfigError at the line of the query that names the column."""
-    name = (re.findall(r"'\"?([A-Za-z_0-9.]+)\"?'", problem) or ["?"])[0].rpartition(".")[2]
-    lines = query.splitlines()
-    line = next((n for n, text in enumerate(lines) if re.search(rf"\b{re.escape(name)}\b", text)), 0)
-    return ConfigError(
-        f"unknown column `{name}`",
-        where=task.document.where("query", offset=line),
-        hint=config.suggest(name, known),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,14 +11,18 @@ import msgspec
 from msgspec import Meta
 
 from batch import config
+from batch.config import Name
 from batch.errors import ConfigError
+from section1 import dates
 
 ROOT = Path(__file__).parent.parent
-ADDED_BY_INTAKE = ("source_file", "record_number")
+ADDED_BY_INTAKE = ("source_file", "record_number", "csv_safe")
+ADDED_BY_DATES = ("date", "ymd", "digest", "status")
+FAILED_RULES = "failed_rules"
+KEPT_BY_PUBLISHING = ("runs", "state", "current")
 
 Positive = Annotated[int, Meta(ge=1)]
-Identifier = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-Order = Literal["day_first", "month_first"]
+Text = Annotated[str, Meta(min_length=1)]
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True):
@@ -27,10 +32,10 @@ class Section(msgspec.Struct, forbid_unknown_fields=True):
 class Input(Section):
     """Where applications arrive and what a row of them is."""
 
-    folder: str
-    patterns: list[str]
-    view: Identifier
-    columns: Annotated[list[Identifier], Meta(min_length=1)]
+    folder: Text
+    patterns: Annotated[list[Text], Meta(min_length=1)]
+    view: Name
+    columns: Annotated[list[Name], Meta(min_length=1)]
     chunk_bytes: Annotated[int, Meta(ge=1 << 10)] = 8 << 20
     max_record_bytes: Annotated[int, Meta(ge=1 << 6)] = 1 << 20
 
@@ -42,7 +47,7 @@ class Dates(Section):
     """
 
     column: str
-    shapes: dict[str, Literal["day_first", "month_first", "infer"]]
+    shapes: Annotated[dict[str, Literal["day_first", "month_first", "infer"]], Meta(min_length=1)]
     fallback: Literal["day_first", "month_first", "reject"] = "reject"
     key_file: str = ""
 
@@ -64,14 +69,14 @@ class Spark(Section):
 class Published(Section):
     """One of the two output folders and its columns: name -> SQL expression over the query's result."""
 
-    folder: Identifier
-    columns: dict[Identifier, str]
+    folder: Name
+    columns: dict[Name, str]
 
 
 class Outputs(Section):
     """Where results go, and how many published runs are kept."""
 
-    folder: str
+    folder: Text
     successful: Published
     unsuccessful: Published
     unique: str = ""
@@ -85,10 +90,10 @@ class Settings(Section, kw_only=True):
     engine: Literal["auto", "duckdb", "spark"] = "auto"
     spark: Spark = msgspec.field(default_factory=Spark)
     input: Input
-    dates: dict[Identifier, Dates] = {}
-    parameters: dict[str, Any] = {}
+    dates: dict[Name, Dates] = {}
+    parameters: dict[Name, Any] = {}
     query: str
-    rules: Annotated[dict[Identifier, str | Rule], Meta(min_length=1, max_length=60)]
+    rules: Annotated[dict[Name, str | Rule], Meta(min_length=1, max_length=60)]
     output: Outputs
 
     def rule(self, name: str) -> Rule:
@@ -112,9 +117,15 @@ class Task(msgspec.Struct, frozen=True):
 
 
 def find(name: str) -> Path:
-    """The configuration with this name: a path, or a file in section1/conf."""
-    given, shipped = Path(name), ROOT / "section1" / "conf" / name
-    return given if given.exists() or not shipped.exists() else shipped
+    """The configuration with this name: a path, or a file in section1/conf. Raises ConfigError when there is none."""
+    folder = ROOT / "section1" / "conf"
+    given, shipped = Path(name), folder / name
+    if given.exists():
+        return given
+    if not shipped.exists():
+        hint = config.suggest(name, [path.name for path in folder.glob("*.yaml")])
+        raise ConfigError(f"there is no such file, here or in {folder}", where=name, hint=hint)
+    return shipped
 
 
 def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = "", destination: str = "") -> Task:
@@ -141,44 +152,100 @@ def _absolute(typed: str, configured: str) -> str:
     return str(Path(typed).absolute() if typed else ROOT / configured)
 
 
+def next_run(task: Task, now: datetime) -> datetime:
+    """When the schedule starts the next run, in the time zone of `now`. Raises ConfigError for a bad schedule."""
+    from cronsim import CronSim, CronSimError
+
+    where = task.document.where("schedule")
+    try:
+        return next(CronSim(task.settings.schedule, now))
+    except CronSimError as error:
+        hint = 'Write minute, hour, day, month and weekday as cron does: "0 * * * *" is each full hour.'
+        raise ConfigError(f"not a schedule: {error}", where=where, hint=hint) from error
+    except StopIteration as error:
+        raise ConfigError("the schedule names a day that never comes", where=where) from error
+
+
 def _check(task: Task) -> None:
     """What the types cannot say."""
-    settings, document = task.settings, task.document
-    columns = settings.input.columns
-    if len({c.lower() for c in columns}) < len(columns) or set(columns) & set(ADDED_BY_INTAKE):
+    _check_dates(task)
+    _check_names(task)
+    _check_rules(task)
+    settings, where = task.settings, task.document.where
+    if settings.output.unique and settings.output.unique not in settings.output.successful.columns:
         raise ConfigError(
-            f"input columns must differ from each other and from {', '.join(ADDED_BY_INTAKE)}",
-            where=document.where("input", "columns"),
+            f"unknown column `{settings.output.unique}`",
+            where=where("output", "unique"),
+            hint=config.suggest(settings.output.unique, settings.output.successful.columns),
         )
-    for name, dates in settings.dates.items():
-        if dates.column not in columns:
+    for key, value in settings.parameters.items():
+        words = value if isinstance(value, list) else [value]
+        if not words or "" in words or not all(isinstance(word, str | int | float | date) for word in words):
             raise ConfigError(
-                f"unknown column `{dates.column}`",
-                where=document.where("dates", name, "column"),
-                hint=config.suggest(dates.column, columns),
+                f"parameter `{key}` must be a text, number, date or a list of texts that are not empty",
+                where=where("parameters", key),
             )
+        config.literal(key, value, where("parameters", key))
+
+
+def _check_dates(task: Task) -> None:
+    settings, where = task.settings, task.document.where
+    for name, entry in settings.dates.items():
+        if entry.column not in settings.input.columns:
+            raise ConfigError(
+                f"unknown column `{entry.column}`",
+                where=where("dates", name, "column"),
+                hint=config.suggest(entry.column, settings.input.columns),
+            )
+        for shape in entry.shapes:
+            try:
+                dates.parse_shape(shape)
+            except ConfigError as error:
+                error.where = where("dates", name, "shapes", shape)
+                raise
+
+
+def _check_names(task: Task) -> None:
+    """Names that may not meet: engines do not tell upper from lower case."""
+    settings, where = task.settings, task.document.where
+    output = settings.output
+    added = [f"{name}_{what}" for name in settings.dates for what in ADDED_BY_DATES]
+    published = [*settings.input.columns, *ADDED_BY_INTAKE[:2], FAILED_RULES]
+    _distinct(
+        "input column", settings.input.columns, [*ADDED_BY_INTAKE, *added, FAILED_RULES], where, "input", "columns"
+    )
+    _distinct("date", list(settings.dates), [], where, "dates")
+    _distinct("rule", list(settings.rules), [], where, "rules")
+    _distinct("output column", list(output.successful.columns), [], where, "output", "successful", "columns")
+    _distinct("output column", list(output.unsuccessful.columns), published, where, "output", "unsuccessful", "columns")
+    if not output.successful.columns:
+        raise ConfigError("an output needs a column", where=where("output", "successful", "columns"))
+    for kind, folder, taken in (
+        ("successful", output.successful.folder, KEPT_BY_PUBLISHING),
+        ("unsuccessful", output.unsuccessful.folder, (*KEPT_BY_PUBLISHING, output.successful.folder)),
+    ):
+        _distinct("folder", [folder], taken, where, "output", kind, "folder")
+
+
+def _distinct(kind: str, names: list[str], taken: Iterable[str], where: Callable[..., str], *keys: str) -> None:
+    """Raise ConfigError when a name occurs twice or is taken."""
+    seen = {name.lower() for name in taken}
+    for position, name in enumerate(names):
+        if name.lower() in seen:
+            key = str(position) if kind == "input column" else name
+            raise ConfigError(f"{kind} `{name}`: this name is already taken", where=where(*keys, key))
+        seen.add(name.lower())
+
+
+def _check_rules(task: Task) -> None:
+    settings = task.settings
     judged: list[str] = []
     for name in settings.rules:
         for earlier in settings.rule(name).after:
             if earlier not in judged:
                 raise ConfigError(
                     f"rule `{name}` comes after `{earlier}`, which is not a rule above it",
-                    where=document.where("rules", name),
+                    where=task.document.where("rules", name, "after"),
                     hint=config.suggest(earlier, judged) if judged else "Move it below that rule.",
                 )
         judged.append(name)
-    if settings.output.unique and settings.output.unique not in settings.output.successful.columns:
-        raise ConfigError(
-            f"unknown column `{settings.output.unique}`",
-            where=document.where("output", "unique"),
-            hint=config.suggest(settings.output.unique, settings.output.successful.columns),
-        )
-    if settings.output.successful.folder == settings.output.unsuccessful.folder:
-        raise ConfigError("the two outputs need two folders", where=document.where("output", "unsuccessful", "folder"))
-    for key, value in settings.parameters.items():
-        words = value if isinstance(value, list) else [value]
-        if not all(isinstance(word, str | int | float | date) for word in words) or not words:
-            raise ConfigError(
-                f"parameter `{key}` must be a text, number, date or a list of texts",
-                where=document.where("parameters", key),
-            )
