@@ -63,15 +63,18 @@ class Run(msgspec.Struct, kw_only=True):
 
 
 class Ledger:
-    """The SQLite file that keeps the runs of one output folder."""
+    """The SQLite file that keeps the runs of one output folder.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    With `read_only` nothing is written, not even the file where there is none yet.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path, self.read_only = path, read_only
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = sqlite3.connect(self.path, timeout=10)
+            connection = self._connect()
             try:
                 connection.executescript(SCHEMA)
                 with connection:
@@ -85,6 +88,13 @@ class Ledger:
                 hint="If the disk is full, free some space. If the file is damaged, move it away: "
                 "the next run makes it anew from the manifests of the published runs.",
             ) from error
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.read_only:
+            return sqlite3.connect(self.path, timeout=10)
+        if not self.path.exists():
+            return sqlite3.connect(":memory:")
+        return sqlite3.connect(f"{self.path.absolute().as_uri()}?mode=ro", uri=True, timeout=10)
 
     def record(self, run: Run, origins: Iterable[Origin] = ()) -> None:
         """Add a run, its contents and the rows that it replayed in one transaction; a second time changes nothing."""
