@@ -7,7 +7,11 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from section1.report import Summary
+    from section1.settings import Task
 
 ROOT = Path(__file__).resolve().parent
 DESCRIPTION = """\
@@ -15,8 +19,9 @@ Judge the membership applications that are new in the input folder and publish
 one folder of successful and one of unsuccessful ones. Without a command: run."""
 EXIT_CODES = """\
 exit codes:
-  0 done (also: nothing new, rows rejected)   2 usage or configuration
-  3 input   4 data does not balance   5 engine   6 publish   7 busy"""
+  0 done (also: nothing new, rows rejected)   1 a defect of this program
+  2 usage or configuration   3 input   4 data does not balance   5 engine
+  6 publish   7 busy   130 interrupted"""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,19 +34,20 @@ def parser() -> argparse.ArgumentParser:
     option("--input", metavar="DIR", help="in place of the YAML's input folder")
     option("--output", metavar="DIR", help="in place of the YAML's output folder; the ledger goes with it")
     option("--json", action="store_true", help="print the result as JSON")
+    option("--test", action="store_true", help="run this section's tests instead; fails when one fails")
 
     main = argparse.ArgumentParser(
         prog="section1_manage.py",
+        allow_abbrev=False,
         description=DESCRIPTION,
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         parents=[shared],
     )
-    main.add_argument("--test", action="store_true", help="run this section's tests instead; fails when one fails")
     commands = main.add_subparsers(dest="command", metavar="command", title="commands")
 
     def command(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text, parents=[shared])
+        return commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
 
     command("run", "judge and publish what is new (the default)")
     command("dry-run", "check the configuration and say what would run; starts no engine, writes nothing")
@@ -53,44 +59,79 @@ def parser() -> argparse.ArgumentParser:
     command("status", "what the ledger knows: last success, counts, data age, next run")
     made = command("generate", "write look-alike applications: into --output, or the YAML's input folder")
     made.add_argument("--rows", type=_count, default=5000, help="how many applications (default: 5000)")
-    made.add_argument("--files", type=_count, default=2, help="in how many files (default: 2)")
-    made.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default: 1)")
+    made.add_argument("--files", type=_some, default=2, help="in how many files (default: 2)")
+    made.add_argument("--seed", type=_count, default=1, help="the same seed gives the same files (default: 1)")
     return main
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("may not be negative")
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0 on")
+    return int(text)
+
+
+def _some(text: str) -> int:
+    if (number := _count(text)) < 1:
+        raise argparse.ArgumentTypeError("at least one is needed")
     return number
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The options. Pairs after `--sql-kwargs` end at the first word without `=`, so that a command may follow."""
+    pairs: list[str] = []
+    others: list[str] = []
+    taking = first = False
+    for word in arguments:
+        if word == "--sql-kwargs":
+            taking = first = True
+        elif word.startswith("--sql-kwargs="):
+            pairs.append(word.removeprefix("--sql-kwargs="))
+            taking, first = True, False
+        elif taking and not word.startswith("-") and ("=" in word or first):
+            pairs.append(word)
+            first = False
+        else:
+            others += ["--sql-kwargs"] * first + [word]
+            taking = first = False
+    others += ["--sql-kwargs"] * first  # without any pair: let argparse say what is missing
+    options = parser().parse_args(others)
+    options.sql_kwargs = pairs
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
-    options = parser().parse_args(arguments)
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o027)
-    if options.test:
-        return _test()
 
     from batch.errors import BatchError
 
     try:
-        return _command(options)
+        return _test() if vars(options).get("test") else _command(options)
     except BatchError as error:
-        print(f"section1: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        return _fail(f"the package {error.name} is missing\n  `sh section1_runner.sh run` installs what is needed.", 5)
     except Exception as error:  # a defect: say where it is, without values that may be somebody's data
         import traceback
 
         at = traceback.extract_tb(error.__traceback__)[-1]
-        print(f"section1: internal error: {type(error).__name__} at {at.filename}:{at.lineno}", file=sys.stderr)
-        return 1
+        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
     except KeyboardInterrupt:
-        print("section1: interrupted; the last published pair is still in place", file=sys.stderr)
-        return 130
+        return _fail("interrupted; the last published pair is still in place", 130)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"section1: {message}", file=sys.stderr)
+    return code
+
+
+def _say(text: str) -> None:
+    """Print a result; whoever reads it may have gone away."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _command(options: argparse.Namespace) -> int:
@@ -100,82 +141,96 @@ def _command(options: argparse.Namespace) -> int:
     given = vars(options)
     task = settings.load(
         given.get("task_config", "section1_process.yaml"),
-        given.get("sql_kwargs", []),
+        options.sql_kwargs,
         engine=given.get("engine", ""),
         source=given.get("input", ""),
         destination="" if generating else given.get("output", ""),
     )
-    as_json = given.get("json", False)
     if generating:
-        return _generate(options, Path(given.get("output") or task.settings.input.folder))
-    if options.command == "status":
-        return _status(task, as_json=as_json)
-    if options.command == "dry-run":
+        text, result = _generate(options, Path(given.get("output") or task.settings.input.folder))
+    elif options.command == "status":
+        text, result = _status(task)
+    elif options.command == "dry-run":
         from section1 import dry_run
 
-        print(dry_run.check(task))
-        return 0
+        plan = dry_run.plan(task)
+        text, result = plan.text(), plan
+    else:
+        summary = _run(task, options)
+        text, result = summary.line(), summary
 
     import msgspec
 
+    _say(msgspec.json.encode(result).decode() if given.get("json") else text)
+    return 0
+
+
+def _run(task: Task, options: argparse.Namespace) -> Summary:
     from batch import imports, logs
 
     if task.settings.engine_name == "duckdb":
         imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
-    from section1 import job
-
     logs.configure()
     if options.command in ("replay", "backfill"):
         from section1 import replay
 
         if options.command == "replay":
-            summary = replay.replay(task, options.run_id)
-        else:
-            summary = replay.backfill(task, options.first, options.last)
-    else:
-        summary = job.process(task)
-    print(msgspec.json.encode(summary).decode() if as_json else summary.line())
-    return 0
+            return replay.replay(task, options.run_id)
+        return replay.backfill(task, options.first, options.last)
+    from section1 import job
+
+    return job.process(task)
 
 
-def _status(task, *, as_json: bool) -> int:  # type: ignore[no-untyped-def]
-    import msgspec
+def _status(task: Task) -> tuple[str, Any]:
+    from datetime import UTC, datetime
 
+    from batch.ledger import Ledger
     from batch.publish import Output
-    from section1 import report
+    from section1 import report, settings
 
+    settings.next_run(task, datetime.now(UTC))  # a bad schedule is said with its line
     output = Output(Path(task.settings.output.folder))
-    output.prepare()
+    if not output.ledger.path.exists():
+        output.ledger = Ledger(output.ledger.path, read_only=True)
     status = report.status(output, task.settings)
-    print(msgspec.json.encode(status).decode() if as_json else status.text())
-    return 0
+    return status.text(), status
 
 
-def _generate(options: argparse.Namespace, folder: Path) -> int:
+def _generate(options: argparse.Namespace, folder: Path) -> tuple[str, Any]:
     from batch.progress import progress
     from batch.publish import writing
     from section1.generate import generate
 
     with progress("generate", options.rows, unit=" rows") as bar, writing(folder):
         paths = generate(folder, options.rows, options.files, options.seed, bar.update)
-    print(f"wrote {options.rows:,} applications: {', '.join(map(str, paths))}")
-    return 0
+    names = [str(path) for path in paths]
+    return f"wrote {options.rows:,} applications: {', '.join(names)}", {"rows": options.rows, "files": names}
 
 
 def _test() -> int:
     """Run the section's tests with pytest, which is installed on first use."""
     import subprocess
 
-    subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "default", "develop"], check=True)
+    ready = subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "default", "develop"], check=False)
+    if ready.returncode:
+        return ready.returncode
     tests = [str(ROOT / "tests" / "batch"), str(ROOT / "tests" / "section1")]
-    return subprocess.run([sys.executable, "-m", "pytest", *tests], cwd=ROOT, check=False).returncode
+    python = str(ROOT / ".venv" / "bin" / "python")  # where the tests' packages are, whichever Python runs this
+    return subprocess.run([python, "-m", "pytest", *tests], cwd=ROOT, check=False).returncode
 
 
 def _exit() -> NoReturn:
     """Leave without tearing down what the engines hold; everything is flushed and on the disk by now."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        code = main()
+    except SystemExit as ended:  # argparse has said what there is to say
+        code = ended.code if isinstance(ended.code, int) else 2
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        pass
     os._exit(code)
 
 

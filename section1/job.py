@@ -105,7 +105,7 @@ def process(task: Task) -> Summary:
         statement = judge.statement(task)
         log.info("discover: looking for new files in %s", settings.input.folder)
         found = discover.discover(Path(settings.input.folder), settings.input.patterns)
-        new = _new(found.sources, output, settings, run)
+        new = new_sources(found.sources, output, settings, run)
         run.notices += [f"{name} {reason}" for name, reason in found.skipped.items()]
         for notice in run.notices:
             log.warning(notice)
@@ -113,7 +113,7 @@ def process(task: Task) -> Summary:
         return pipeline.publish(task, output, run, statement, [batch])
 
 
-def _new(sources: list[Source], output: Output, settings: Settings, run: Run) -> list[Source]:
+def new_sources(sources: list[Source], output: Output, settings: Settings, run: Run) -> list[Source]:
     """The sources that were not processed yet, each content once; says in the run's notices what is remarkable."""
     from section1 import pipeline
 
