@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import gzip
 import hashlib
 import os
+import signal
 import stat
-from collections.abc import Iterable
-from fnmatch import fnmatch
+import zlib
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from io import BufferedReader
 from pathlib import Path
 
 import msgspec
 
 from batch.errors import InputError
 
+BLOCK = 1 << 20
+UNPACKED_TIMES, UNPACKED_FLOOR = 200, 1 << 28  # a gzip file may hold this many times its size, or this many bytes
+
+
+class GzipError(Exception):
+    """A gzip file that cannot be unpacked; its text is the reason that the file is refused with."""
+
 
 class Source(msgspec.Struct, frozen=True):
-    """A file to process; `stamp` changes when somebody writes to it."""
+    """A file to process; `stamp` changes when somebody writes to it.
+
+    `sha256` is that of the content: of a gzip file, of what is packed in it where that can be unpacked.
+    """
 
     path: str
     name: str
@@ -34,7 +48,7 @@ class Found(msgspec.Struct):
 
 
 def discover(folder: Path, patterns: Iterable[str]) -> Found:
-    """Every readable file that matches, by name. Raises InputError when the folder cannot be listed.
+    """Every readable file that matches in any letter case, by name. Raises InputError when the folder cannot be listed.
 
     Directories, symbolic links, hidden names, files that cannot be read and files that are still being written
     are left for a later run and reported.
@@ -49,7 +63,8 @@ def discover(folder: Path, patterns: Iterable[str]) -> Found:
         ) from error
     found = Found()
     for entry in entries:
-        if entry.name.startswith(".") or not any(fnmatch(entry.name, pattern) for pattern in patterns):
+        name = entry.name.lower()
+        if name.startswith(".") or not any(fnmatchcase(name, pattern.lower()) for pattern in patterns):
             continue
         if not entry.is_file(follow_symlinks=False):
             found.skipped[printable(entry.name)] = "is not a regular file"
@@ -64,13 +79,34 @@ def discover(folder: Path, patterns: Iterable[str]) -> Found:
 
 
 def printable(name: str) -> str:
-    """A file's name as valid text: bytes that are not UTF-8 are written as \\xNN."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    """A file's name as valid text, no two names alike: bytes that are not UTF-8 are \\xNN, a backslash is doubled."""
+    return os.fsencode(name).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file is to be unpacked, by its name."""
+    return name.lower().endswith(".gz")
+
+
+def unpack(file: BufferedReader) -> Iterator[bytes]:
+    """What is packed in a gzip file, block by block. Raises GzipError, also where it would fill the disk."""
+    most = max(UNPACKED_TIMES * os.fstat(file.fileno()).st_size, UNPACKED_FLOOR)
+    try:
+        with gzip.open(file) as packed:
+            while block := packed.read(BLOCK):
+                if (most := most - len(block)) < 0:
+                    raise GzipError("gzip_too_large")
+                yield block
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise GzipError("corrupt_gzip") from error
 
 
 def stamp(path: str) -> tuple[int, ...]:
     """What changes when a file is written to or replaced: inode, size and time of change in nanoseconds."""
-    status = os.stat(path)
+    return _stamp(os.stat(path))
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
@@ -78,15 +114,27 @@ def _read(path: Path) -> Source:
     """Hash a file. Raises BlockingIOError while somebody has it open for writing or writes to it."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is not a regular file")
-        before = stamp(str(path))
         if _has_writer(fd):
             raise BlockingIOError
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if stamp(str(path)) != before:
+        digest = _digest(file, packed=is_packed(path.name))
+        if stamp(str(path)) != _stamp(status):
             raise BlockingIOError
-    return Source(str(path), printable(path.name), digest, before[1], before)
+    return Source(str(path), printable(path.name), digest, status.st_size, _stamp(status))
+
+
+def _digest(file: BufferedReader, *, packed: bool) -> str:
+    if packed:
+        digest = hashlib.sha256()
+        try:
+            for block in unpack(file):
+                digest.update(block)
+            return digest.hexdigest()
+        except GzipError:
+            file.seek(0)
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _has_writer(fd: int) -> bool:
@@ -96,6 +144,7 @@ def _has_writer(fd: int) -> bool:
     while the file is read tells.
     """
     try:
+        fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)  # who opens it just now sends a signal: not one that kills
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except OSError as error:

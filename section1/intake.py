@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from batch.errors import DataError
 from batch.publish import FOLDER_MODE, DurableFile
 from section1 import dates
-from section1.discover import Source
-from section1.records import LINE_END, Chunk, Layout, parse_plain, pieces, unquote
+from section1.discover import BLOCK, GzipError, Source, is_packed, unpack
+from section1.records import BOM, LINE_END, Chunk, Layout, changed, parse_plain, parse_quoted, pieces, unquote
 
-BLOCK = 1 << 20
-BOM = b"\xef\xbb\xbf"
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+RECORD_BYTES = 48  # a chunk has no more records than if each had these bytes: memory follows rows as well as bytes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ADDED = ("source_file", "record_number")
 
@@ -53,6 +53,18 @@ class FileReport(msgspec.Struct, kw_only=True):
         )
 
 
+class Part(NamedTuple):
+    """The next stretch of a file: its bytes, pieces and records, and what intake has to see of the records."""
+
+    length: int
+    pieces: int
+    records: int
+    record_bytes: int
+    table: pa.Table
+    plain: bool = False
+    quoted: bool = False
+
+
 class Quarantine:
     """Fragments, untouched: their bytes one after the other in fragments.bin, one line on each in fragments.csv."""
 
@@ -61,6 +73,8 @@ class Quarantine:
         self.fragments = 0
         self._index: DurableFile | None = None
         self._bytes: DurableFile | None = None
+        self._lines: list[str] = []
+        self._held = bytearray()
 
     def add(self, report: FileReport, number: int, offset: int, reason: str, blocks: Iterable[bytes]) -> int:
         """Keep one fragment; `number` is its place among the records of the file, 0 for the whole file."""
@@ -68,27 +82,36 @@ class Quarantine:
             self.folder.mkdir(mode=FOLDER_MODE)
             self._bytes = DurableFile(self.folder / "fragments.bin")
             self._index = DurableFile(self.folder / "fragments.csv")
-            self._line("source_file", "record_number", "offset", "length", "reason", "stored_at")
-        stored_at = self._bytes.bytes
+            self._lines.append("source_file,record_number,offset,length,reason,stored_at\n")
+        stored_at = self._bytes.bytes + len(self._held)
+        length = 0
         for block in blocks:
-            self._bytes.write(block)
-        length = self._bytes.bytes - stored_at
-        self._line(report.name, number, offset, length, reason, stored_at)
+            length += len(block)
+            self._held += block
+            if len(self._held) >= BLOCK:
+                self._write()
+        self._lines.append(f"{_field(report.name)},{number},{offset},{length},{reason},{stored_at}\n")
+        if len(self._lines) >= BLOCK // 64:
+            self._write()
         self.fragments += 1
         report.fragments += 1
         report.fragment_bytes += length
         report.reasons[reason] = report.reasons.get(reason, 0) + 1
         return length
 
-    def _line(self, *fields: str | int) -> None:
+    def _write(self) -> None:
         assert self._index is not None
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow(fields)
-        self._index.write(text.getvalue().encode("utf-8", "backslashreplace"))
+        assert self._bytes is not None
+        self._bytes.write(bytes(self._held))
+        self._index.write("".join(self._lines).encode())
+        self._held, self._lines = bytearray(), []
 
     def close(self) -> list[DurableFile]:
         """Put everything on the disk; returns the files that were written."""
-        files = [file for file in (self._index, self._bytes) if file is not None]
+        if self._index is None or self._bytes is None:
+            return []
+        self._write()
+        files = [self._index, self._bytes]
         for file in files:
             file.__exit__(None, None, None)
         return files
@@ -108,11 +131,13 @@ class Intake:
         """Scan one file; counts what its dates prove into `evidence`."""
         report = FileReport(name=source.name, sha256=source.sha256, bytes=source.bytes)
         path = source.path
-        if source.name.endswith(".gz"):
+        if is_packed(source.name):
             path = str(self.spool / f"{source.sha256}.csv")
-            if refused := _decompress(source.path, path):
-                return self._refuse(report, source.path, refused), []
-            report.bytes = os.path.getsize(path)
+            try:
+                report.bytes = _unpack(source.path, path)
+            except GzipError as error:
+                os.unlink(path)
+                return self._refuse(report, source.path, str(error)), []
         fd = os.open(path, os.O_RDONLY)
         try:
             start, header, refused = self._header(fd, report.bytes)
@@ -122,7 +147,6 @@ class Intake:
             chunks = list(self._chunks(fd, path, report, start, header, evidence, file))
         finally:
             os.close(fd)
-        report.records = sum(chunk.records for chunk in chunks)
         return report, chunks
 
     def _refuse(self, report: FileReport, path: str, reason: str) -> FileReport:
@@ -133,13 +157,18 @@ class Intake:
 
     def _header(self, fd: int, size: int) -> tuple[int, tuple[str, ...], str]:
         """The end of the header line, its columns, and why the file cannot be judged row by row (or nothing)."""
-        head = os.pread(fd, self.layout.max_record_bytes, 0)
+        limit = self.layout.limit
+        head = os.pread(fd, limit + 1, 0)
         if size == 0:
             return 0, (), "empty_file"
         if head.startswith(UTF16):
             return 0, (), "not_utf8"
         line = LINE_END.search(head)
         end = line.end() if line else len(head)
+        if end > limit:
+            return 0, (), "header_too_long"
+        if b"\0" in head[:end]:
+            return 0, (), "unreadable_header"
         try:
             text = head[: line.start() if line else end].removeprefix(BOM).decode("utf-8")
             names = [name.strip().lower() for name in next(csv.reader([text], strict=True), [])]
@@ -164,75 +193,82 @@ class Intake:
         evidence: Evidence,
         file: int,
     ) -> Iterator[Chunk]:
-        dated = tuple(dict.fromkeys(column for column, _, _ in self.columns.values()))
-        number = 1
-
-        def chunk(length: int, records: int, *, plain: bool) -> Chunk:
-            return Chunk(path, start, length, report.name, header, number, records, plain, file)
-
+        number, size = 1, self.chunk_bytes
+        most = max(size // RECORD_BYTES, 1 << 10)
         while start < report.bytes:
-            buffer = os.pread(fd, self.chunk_bytes, start)
-            if not buffer:
-                raise DataError(
-                    f"{report.name} became shorter while it was read",
-                    hint="Nothing was published. Put files into the folder whole (write elsewhere, then rename).",
-                )
-            complete = start + len(buffer) >= report.bytes
-            buffer = buffer if complete else buffer[: buffer.rfind(b"\n") + 1]
-            if buffer and (table := parse_plain(buffer, header, dated or header[:1])) is not None:
-                for name, (column, shapes, _) in self.columns.items():
-                    _count(evidence[name], dates.scan(table[column].combine_chunks(), shapes))
-                yield chunk(len(buffer), table.num_rows, plain=True)
-                length, units = len(buffer), table.num_rows
-                report.record_bytes += length
-            else:
-                length, units, records = self._strict(fd, report, start, number, header, evidence)
-                if records:
-                    yield chunk(length, records, plain=False)
-            start += length
-            number += units
+            part = self._clean(fd, report, start, size, header)
+            if part is None:
+                part = self._strict(fd, report, start, size, most, number, header)
+            elif part.records > most:
+                size //= 2
+                continue
+            for name, (column, shapes, _) in self.columns.items():
+                for shape, found in dates.scan(part.table[column].combine_chunks(), shapes).items():
+                    evidence[name][shape].add(found)
+            if part.records:
+                report.record_bytes += part.record_bytes
+                report.records += part.records
+                kinds = part.plain, file, part.quoted
+                yield Chunk(path, start, part.length, report.name, header, number, part.records, *kinds)
+            start += part.length
+            number += part.pieces
+
+    def _seen(self, header: tuple[str, ...]) -> tuple[str, ...]:
+        """The columns that intake has to see: those with dates, or any one to count the records by."""
+        return tuple(dict.fromkeys(column for column, _, _ in self.columns.values())) or header[:1]
+
+    def _clean(self, fd: int, report: FileReport, start: int, size: int, header: tuple[str, ...]) -> Part | None:
+        """The next records, where there are no fragments among them; else None."""
+        limit, seen = self.layout.limit, self._seen(header)
+        buffer = os.pread(fd, size, start)
+        if not buffer:
+            raise changed(report.name)
+        if start + len(buffer) < report.bytes:
+            buffer = buffer[: buffer.rfind(b"\n") + 1]
+        if buffer and (table := parse_plain(buffer, header, seen, limit)) is not None:
+            return Part(len(buffer), table.num_rows, table.num_rows, len(buffer), table, plain=True)
+        buffer = os.pread(fd, size + limit, start)
+        complete = start + len(buffer) >= report.bytes
+        if (found := parse_quoted(buffer, header, seen, limit, size, complete=complete)) is None:
+            return None
+        end, table = found
+        return Part(end, table.num_rows, table.num_rows, end, table, quoted=True)
 
     def _strict(
-        self,
-        fd: int,
-        report: FileReport,
-        start: int,
-        number: int,
-        header: tuple[str, ...],
-        evidence: Evidence,
-    ) -> tuple[int, int, int]:
-        """Split one chunk with the strict reader; returns its length, its records and fragments, its records."""
+        self, fd: int, report: FileReport, start: int, size: int, most: int, number: int, header: tuple[str, ...]
+    ) -> Part:
+        """The next records and fragments, at most so many, as the strict reader sees them."""
         import pyarrow as pa
 
-        limit = self.layout.max_record_bytes
-        buffer = os.pread(fd, self.chunk_bytes + limit, start)
+        limit, seen = self.layout.limit, self._seen(header)
+        buffer = os.pread(fd, size + limit, start)
         complete = start + len(buffer) >= report.bytes
-        length = units = records = 0
-        texts: dict[str, list[bytes]] = {column: [] for column, _, _ in self.columns.values()}
+        length = found = records = record_bytes = 0
+        texts: list[list[bytes]] = [[] for _ in seen]
+        columns = [(header.index(name), values.append) for name, values in zip(seen, texts, strict=True)]
         for piece in pieces(buffer, len(header), limit, complete=complete):
-            if piece.start >= self.chunk_bytes:
+            if piece.start >= size or found == most:
                 break
             if piece.fields is None:
                 content = buffer[piece.start : piece.end]
-                self.quarantine.add(report, number + units, start + piece.start, piece.reason, [content])
+                self.quarantine.add(report, number + found, start + piece.start, piece.reason, [content])
             else:
                 records += 1
-                report.record_bytes += piece.end - piece.start
-                for column, values in texts.items():
-                    values.append(unquote(piece.fields[header.index(column)]))
-            length, units = piece.end, units + 1
-        for name, (column, shapes, _) in self.columns.items():
-            values = pa.array(texts[column], pa.binary()).cast(pa.string())
-            _count(evidence[name], dates.scan(values, shapes))
+                record_bytes += piece.end - piece.start
+                for place, append in columns:
+                    append(unquote(piece.fields[place]))
+            length, found = piece.end, found + 1
         if length == 0:  # a line longer than a record may be: keep it without ever holding it whole
             length = self.quarantine.add(report, number, start, "record_too_long", _line(fd, start))
-            units = 1
-        return length, units, records
+            found = 1
+        table = pa.table([pa.array(values, pa.binary()).cast(pa.string()) for values in texts], names=list(seen))
+        return Part(length, found, records, record_bytes, table)
 
 
-def _count(total: dict[str, dates.Evidence], part: dict[str, dates.Evidence]) -> None:
-    for shape, evidence in part.items():
-        total[shape].add(evidence)
+@lru_cache
+def _field(text: str) -> str:
+    """A text as a CSV field (RFC 4180)."""
+    return '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]', text) else text
 
 
 def _line(fd: int, start: int) -> Iterator[bytes]:
@@ -249,13 +285,7 @@ def _line(fd: int, start: int) -> Iterator[bytes]:
         start += len(block)
 
 
-def _decompress(source: str, target: str) -> str:
-    """Unpack a gzip file; returns why it could not be unpacked, or nothing."""
-    try:
-        with gzip.open(source) as packed, open(target, "wb") as plain:
-            while block := packed.read(BLOCK):
-                plain.write(block)
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        os.unlink(target)
-        return "corrupt_gzip"
-    return ""
+def _unpack(source: str, target: str) -> int:
+    """Unpack a gzip file; returns the bytes that were in it. Raises GzipError with the reason why it cannot be."""
+    with open(source, "rb") as packed, open(target, "wb") as plain:
+        return sum(plain.write(block) for block in unpack(packed))

@@ -1,13 +1,13 @@
 """Bytes become records, or fragments that cannot be one; every byte belongs to exactly one of them (RFC 4180).
 
-Two readers give the same records. Text without quotes or oddities goes through Arrow's CSV reader, which proves the
-number of fields; all other text goes through one strict regular expression, and what it does not match up to the
-end of the line is a fragment. So an unclosed quote costs its own line and not the good rows below it.
+One strict regular expression says what a record is; where it does not match, the line is a fragment. So an unclosed
+quote costs its own line and not the good rows below it. Text without fragments goes through Arrow's CSV reader, which
+gives the same records faster: it proves the number of fields itself where there are no quotes; where there are, one
+match of the expression over many records at once proves it.
 """
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Iterator
@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from batch.errors import DataError
 from section1 import dates
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FIELD = rb'("[^"\0]*+(?:""[^"\0]*+)*+"|[^",\r\n\0]*+)'
+FIELD = rb'(?:"[^"\0]*+(?:""[^"\0]*+)*+"|[^",\r\n\0]*+)'
 LINE_END = re.compile(rb"\r\n|\n|\r")
 WELL_FORMED = re.compile(FIELD + rb"(?:," + FIELD + rb")*+")
+QUOTED = re.compile(rb'"[^"]*"')
+BOM = b"\xef\xbb\xbf"
+CARRIED_BYTES = 1 << 16  # what publishing adds to a rejected record: its file, its number, its failed rules
 
 
 class Layout(msgspec.Struct, frozen=True):
@@ -37,9 +41,17 @@ class Layout(msgspec.Struct, frozen=True):
     max_record_bytes: int
     carried: bool = False
 
+    @property
+    def limit(self) -> int:
+        """The bytes that a record may have. A record that was accepted as one can be replayed."""
+        return self.max_record_bytes + (CARRIED_BYTES if self.carried else 0)
+
 
 class Chunk(msgspec.Struct, frozen=True):
-    """A byte range of a file that holds whole records; the unit of work of every engine."""
+    """A byte range of a file that holds whole records; the unit of work of every engine.
+
+    A plain one has neither quotes nor fragments, a quoted one has no fragments; any other may have both.
+    """
 
     path: str
     offset: int
@@ -50,6 +62,7 @@ class Chunk(msgspec.Struct, frozen=True):
     records: int
     plain: bool
     file: int  # its place among the files of the run
+    quoted: bool = False
 
 
 class Piece(NamedTuple):
@@ -63,7 +76,12 @@ class Piece(NamedTuple):
 
 @lru_cache
 def _record(width: int) -> re.Pattern[bytes]:
-    return re.compile(b",".join([FIELD] * width) + rb"(?:\r\n|\n|\r)")
+    return re.compile(b",".join([b"(%b)" % FIELD] * width) + rb"(?:\r\n|\n|\r)")
+
+
+@lru_cache
+def _records(width: int) -> re.Pattern[bytes]:
+    return re.compile(rb"(?:%b(?:\r\n|\n|\r))*+" % b",".join([FIELD] * width))
 
 
 def pieces(buffer: bytes, width: int, limit: int, *, complete: bool) -> Iterator[Piece]:
@@ -84,13 +102,15 @@ def pieces(buffer: bytes, width: int, limit: int, *, complete: bool) -> Iterator
             return
         if (match := pattern.match(buffer, start, min(stop, len(buffer)))) is not None:
             end = _after(buffer, match.end())
+            if not complete and end == len(buffer):  # the line feed of a CRLF may follow
+                return
             if decoded or _is_utf8(match[0]):
                 yield Piece(start, min(end, size), list(match.groups()))
             else:
                 yield Piece(start, min(end, size), None, "invalid_utf8")
         else:
             line = LINE_END.search(buffer, start)
-            if line is None:
+            if line is None or (not complete and line.end() == len(buffer)):
                 return
             end = line.end()
             reason = "record_too_long" if end - start > limit else _why_not(buffer[start : line.start()], width)
@@ -123,8 +143,7 @@ def _why_not(line: bytes, width: int) -> str:
         return "invalid_utf8"
     if not WELL_FORMED.fullmatch(line):
         return "unclosed_quote" if line.count(b'"') % 2 else "misplaced_quote"
-    fields = next(csv.reader([line.decode()]))
-    return "too_few_fields" if len(fields) < width else "too_many_fields"
+    return "too_few_fields" if QUOTED.sub(b"", line).count(b",") + 1 < width else "too_many_fields"
 
 
 def unquote(field: bytes) -> bytes:
@@ -132,18 +151,66 @@ def unquote(field: bytes) -> bytes:
     return field[1:-1].replace(b'""', b'"') if field.startswith(b'"') else field
 
 
-def parse_plain(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...]) -> pa.Table | None:
+def parse_plain(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], limit: int) -> pa.Table | None:
     """The wanted columns of a text of plain records, or None where the strict reader must look at it."""
+    if b'"' in buffer or b"\0" in buffer or buffer.startswith(BOM) or not _is_utf8(buffer):
+        return None
+    start, end = 0, len(buffer) + (not buffer.endswith(b"\n"))
+    while start + limit < end:  # a record that is too long is a stretch of this length without a line feed
+        if (start := buffer.rfind(b"\n", start, start + limit) + 1) == 0:
+            return None
+    table = _parse(buffer, header, wanted, quoted=False)
+    return None if table is not None and len(header) > 1 and _has_blank_line(buffer, table) else table
+
+
+def _has_blank_line(buffer: bytes, table: pa.Table) -> bool:
+    """Whether Arrow's reader has made a row of empty fields from a blank line."""
+    import numpy as np
+
+    for values in table.column(0).chunks:  # where no row begins with an empty field, there is no need to look
+        offsets = np.frombuffer(values.buffers()[1], np.int32)[values.offset : values.offset + len(values) + 1]
+        if not np.diff(offsets).all():
+            return buffer.startswith((b"\n", b"\r")) or any(ends in buffer for ends in (b"\n\n", b"\n\r", b"\r\r"))
+    return False
+
+
+def parse_quoted(
+    buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], limit: int, size: int, *, complete: bool
+) -> tuple[int, pa.Table] | None:
+    """The end of the first record to reach `size`, and the wanted columns of the records up to there.
+
+    None where there is a fragment among them: then the strict reader must look.
+    """
+    length = len(buffer)
+    if complete and not buffer.endswith((b"\n", b"\r")):
+        buffer += b"\n"
+    many, one, end = _records(len(header)), _record(len(header)), 0
+    stop = min(size, length)
+    while end < stop:
+        match = many.match(buffer, end, min(end + limit, stop))
+        if match is None or match.end() == end:
+            match = one.match(buffer, end, end + limit)
+        if match is None:
+            return None
+        end = _after(buffer, match.end())
+    if buffer.startswith(BOM) or not _is_utf8(buffer[:end]) or (not complete and end == length):
+        return None
+    table = _parse(buffer[:end], header, wanted, quoted=True)
+    return None if table is None else (min(end, length), table)
+
+
+def _parse(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], *, quoted: bool) -> pa.Table | None:
+    """The wanted columns as Arrow's reader sees them. It would drop a byte order mark and forgive misplaced quotes."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    if b'"' in buffer or b"\0" in buffer or not _is_utf8(buffer):
-        return None
     try:
         return arrow_csv.read_csv(
             pa.py_buffer(buffer),
-            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False),
-            parse_options=arrow_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False, block_size=len(buffer) + 1),
+            parse_options=arrow_csv.ParseOptions(
+                quote_char='"' if quoted else False, newlines_in_values=quoted, ignore_empty_lines=False
+            ),
             convert_options=arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.string()),
                 include_columns=wanted,
@@ -156,41 +223,42 @@ def parse_plain(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...])
 
 
 def load(chunk: Chunk) -> bytes:
-    """The bytes of a chunk."""
+    """The bytes of a chunk. Raises DataError where the file has become shorter."""
     fd = os.open(chunk.path, os.O_RDONLY)
     try:
-        return os.pread(fd, chunk.length, chunk.offset)
+        buffer = os.pread(fd, chunk.length, chunk.offset)
     finally:
         os.close(fd)
+    if len(buffer) < chunk.length:
+        raise changed(chunk.source_file)
+    return buffer
+
+
+def changed(name: str) -> DataError:
+    """Somebody wrote to a file between two readings."""
+    return DataError(
+        f"{name} changed while it was read",
+        hint="Nothing was published. Put files into the folder whole (write elsewhere, then rename).",
+    )
 
 
 def read(chunk: Chunk, layout: Layout) -> pa.Table:
     """The records of a chunk, in order: the layout's columns as text, source_file, record_number and csv_safe.
 
-    csv_safe tells that no field of the record needs quotes in a CSV file.
+    csv_safe tells that no field of the record needs quotes in a CSV file. Raises DataError where the file changed.
     """
     import numpy as np
     import pyarrow as pa
 
     wanted = (*layout.columns, "source_file", "record_number") if layout.carried else layout.columns
     buffer = load(chunk)
-    if chunk.plain:
-        table = parse_plain(buffer, chunk.header, wanted)
-        assert table is not None, "a plain chunk changed between two readings"
-        numbers = np.arange(chunk.first_record, chunk.first_record + table.num_rows)
+    if chunk.plain or chunk.quoted:
+        table = _parse(buffer, chunk.header, wanted, quoted=chunk.quoted)
+        numbers = np.arange(chunk.first_record, chunk.first_record + chunk.records)
     else:
-        found, counted = [], []
-        whole = pieces(buffer, len(chunk.header), layout.max_record_bytes, complete=True)
-        for number, piece in enumerate(whole, chunk.first_record):
-            if piece.fields is not None:
-                found.append(piece.fields)
-                counted.append(number)
-        places = [chunk.header.index(name) for name in wanted]
-        table = pa.table(
-            [pa.array([unquote(fields[place]) for fields in found], pa.binary()).cast(pa.string()) for place in places],
-            names=list(wanted),
-        )
-        numbers = np.array(counted, dtype=np.int64)
+        table, numbers = _strict(chunk, layout, buffer, wanted)
+    if table is None or table.num_rows != chunk.records:
+        raise changed(chunk.source_file)
     count = table.num_rows
     if layout.carried:
         table = table.set_column(table.schema.get_field_index("record_number"), "record_number",
@@ -200,6 +268,24 @@ def read(chunk: Chunk, layout: Layout) -> pa.Table:
         table = table.append_column("record_number", pa.array(numbers))
     safe = chunk.plain and not re.search(r'[",\r\n]', chunk.source_file)
     return table.append_column("csv_safe", pa.DictionaryArray.from_arrays(np.zeros(count, np.int8), [safe]))
+
+
+def _strict(chunk: Chunk, layout: Layout, buffer: bytes, wanted: tuple[str, ...]) -> tuple[pa.Table, dates.Ints]:
+    """The records among the pieces of a chunk, and their numbers."""
+    import numpy as np
+    import pyarrow as pa
+
+    texts: list[list[bytes]] = [[] for _ in wanted]
+    columns = [(chunk.header.index(name), values.append) for name, values in zip(wanted, texts, strict=True)]
+    numbers = []
+    whole = pieces(buffer, len(chunk.header), layout.limit, complete=True)
+    for number, piece in enumerate(whole, chunk.first_record):
+        if piece.fields is not None:
+            numbers.append(number)
+            for place, append in columns:
+                append(unquote(piece.fields[place]))
+    arrays = [pa.array(values, pa.binary()).cast(pa.string()) for values in texts]
+    return pa.table(arrays, names=list(wanted)), np.array(numbers, dtype=np.int64)
 
 
 def _constant(text: str, count: int) -> pa.Array:
