@@ -139,7 +139,6 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         "outputs": {str(file.path.relative_to(staged)): {"bytes": file.bytes, "sha256": file.sha256} for file in files},
     }
     output.publish(run, staged, manifest, [good.name, bad.name])
-    output.prune(settings.output.keep_runs)
     return _finished(task, output, run)
 
 
@@ -151,6 +150,7 @@ def _nothing_new(task: Task, output: Output, run: Run, begun: float) -> report.S
 
 
 def _finished(task: Task, output: Output, run: Run) -> report.Summary:
+    output.prune(task.settings.output.keep_runs)
     metrics.write(output, task.settings)
     summary = report.summary(run, output, task.settings)
     log.info("record: %s", run.status, extra={"figures": {"summary": msgspec.to_builtins(summary)}})
