@@ -126,9 +126,10 @@ def _where(data: dict[str, Any], kind: type[T], message: str) -> tuple[str, tupl
 
     msgspec writes `[...]` for any key of a mapping: the key is found by leaving out all the others.
     """
-    problem, _, path = message.removesuffix("`").partition(" - at `")
+    problem, _, path = message.partition(" - at `")
     in_key = path.startswith("key` in `")
-    parts = re.findall(r"[^.\[\]]+|\.\.\.", path.removeprefix("key` in `").removeprefix("$")) + ["..."] * in_key
+    path = path.removeprefix("key` in `").removeprefix("$").removesuffix("`")
+    parts = re.findall(r"[^.\[\]]+|\.\.\.", path) + ["..."] * in_key
     keys: tuple[str, ...] = ()
     for part in parts:
         found = part
