@@ -154,17 +154,18 @@ def _check_rows(tree: exp.Expr, text: str, place: Place) -> None:
             raise ConfigError(
                 f"`{node.sql(DIALECT)}` is not possible", where=place(_line(node)), hint="Parameters are `${name}`."
             )
-        elif name := _refused(node):
-            word = name.split()[-1] if name.startswith("a ") else name.split()[0]
+        elif refused := _refused(node):
+            name, part = refused
+            word = name.split()[-1] if name.startswith(("a ", "the ")) else name.split()[0]
             raise ConfigError(
                 f"{name} is not possible: rows are judged alone, and each row in is one row out",
-                where=place(_line(node, text, word)),
+                where=place(_line(part, text, word)),
                 hint="Say in a rule what a row must pass.",
             )
 
 
-def _refused(node: exp.Expr) -> str:
-    """What this part of a statement is called, if it may not be there; else nothing."""
+def _refused(node: exp.Expr) -> tuple[str, exp.Expr] | None:
+    """What may not be in a statement: what this node has of it is called, and where it begins."""
     from sqlglot import exp
 
     allowed: dict[type[exp.Expr], tuple[str, ...]] = {
@@ -174,27 +175,28 @@ def _refused(node: exp.Expr) -> str:
         exp.With: ("expressions",),
         exp.CTE: ("this", "alias"),
     }
-    for kind, parts in allowed.items():
-        if type(node) is kind and (found := [part for part, value in node.args.items() if value and part not in parts]):
-            return _PART_NAMES.get(found[0], found[0].rstrip("_"))
+    for part, value in node.args.items() if type(node) in allowed else ():
+        if value and part not in allowed[type(node)]:
+            first = value[0] if isinstance(value, list) else value
+            return _PART_NAMES.get(part, part.rstrip("_")), first if isinstance(first, exp.Expr) else node
     match node:
         case exp.SetOperation():
-            return type(node).__name__.lower()
+            return type(node).__name__.lower(), node
         case exp.Window():
-            return "a window over"
+            return "a window over", node
         case exp.AggFunc():
-            return f"the aggregate {type(node).sql_names()[0].lower()}"
+            return f"the aggregate {type(node).sql_names()[0].lower()}", node
         case exp.UDTF() | exp.QueryTransform():
-            return "a table function"
+            return "a table function", node
         case exp.From() if not isinstance(node.this, exp.Table | exp.Subquery):
-            return "a table function"
+            return "a table function", node
         case exp.Star() if node.args.get("replace") or node.args.get("rename"):
-            return "* replace"
+            return "* replace", node
         case exp.Any() | exp.All() if not isinstance(node.parent, exp.Like | exp.ILike):
-            return f"the aggregate {type(node).__name__.lower()}"
+            return f"the aggregate {type(node).__name__.lower()}", node
         case exp.Query() if not isinstance(node.parent, exp.From | exp.CTE | exp.Subquery | None):
-            return "a subquery"
-    return ""
+            return "a subquery", node
+    return None
 
 
 def _check_function(node: exp.Anonymous | exp.AnonymousAggFunc, place: Place) -> None:
