@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 JAVA = 17
 TASKS_PER_CORE = 4
 SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
+SMALL = 64 << 20  # bytes; with up to a million records the start outweighs the work
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+FAST_JAVA = "-XX:+UseParallelGC"
 BLOCK = 1 << 20
 SQL = "Look at the query and the rules of the task's configuration."
 MEMORY = "Is there enough memory? Then run again."
@@ -80,7 +83,7 @@ def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
     if not work.chunks:
         yield iter(())
         return
-    with session(settings) as spark:
+    with session(settings, sum(chunk.length for chunk in work.chunks)) as spark:
         with errors_of_spark():
             answers = [row[0] for row in plan(spark, settings, work).collect()]
         verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
@@ -243,8 +246,10 @@ def _blocks(path: Path, span: Span) -> Iterator[memoryview]:
 
 
 @contextmanager
-def session(settings: Settings) -> Iterator[SparkSession]:
+def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
     """Spark as configured, stopped at the end; where a session is active already, that one, which stays.
+
+    `size` is that of the input in bytes: a small one is not worth Java's best compiler.
 
     Raises EngineError where Spark cannot be started.
     """
@@ -258,14 +263,14 @@ def session(settings: Settings) -> Iterator[SparkSession]:
     if active is not None:
         yield active
         return
-    spark = _start(settings)
+    spark = _start(settings, size)
     try:
         yield spark
     finally:
         spark.stop()
 
 
-def _start(settings: Settings) -> SparkSession:
+def _start(settings: Settings, size: int) -> SparkSession:
     """Start the JVM and the session. What Java prints goes to a file that nobody sees unless the start fails."""
     from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
@@ -274,10 +279,11 @@ def _start(settings: Settings) -> SparkSession:
     from pyspark.sql import SparkSession
 
     _find_java()
-    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings).items()))
+    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, size).items()))
     os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
         "PYSPARK_PYTHON", sys.executable
     )
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", QUICK_JAVA)
     with tempfile.TemporaryFile() as printed:
         try:
             gateway = launch_gateway(conf, {"stdout": printed, "stderr": printed})  # type: ignore[no-untyped-call]
@@ -295,9 +301,10 @@ def _start(settings: Settings) -> SparkSession:
     return spark
 
 
-def configuration(settings: Settings) -> dict[str, str]:
+def configuration(settings: Settings, size: int) -> dict[str, str]:
     """Spark's settings: ours, with those of the YAML over them."""
     local = {
+        "spark.driver.extraJavaOptions": f"{QUICK_JAVA if size <= SMALL else FAST_JAVA} -XX:-DontCompileHugeMethods",
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.executorEnv.PYTHONPATH": str(ROOT),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -14,3 +17,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("full"):
             item.add_marker(pytest.mark.skip(reason="takes long; FULL_TESTS=1 runs it"))
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """One Spark session for all tests of a process: the engine takes the active one."""
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
+    from section1 import engine_spark, settings
+
+    with engine_spark.session(settings.load("section1_process.yaml", []).settings) as session:
+        yield session
