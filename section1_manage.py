@@ -183,17 +183,14 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
 
 
 def _status(task: Task) -> tuple[str, Any]:
-    from datetime import UTC, datetime
-
     from batch.ledger import Ledger
     from batch.publish import Output
-    from section1 import report, settings
+    from section1 import report
 
-    settings.next_run(task, datetime.now(UTC))  # a bad schedule is said with its line
     output = Output(Path(task.settings.output.folder))
     if not output.ledger.path.exists():
         output.ledger = Ledger(output.ledger.path, read_only=True)
-    status = report.status(output, task.settings)
+    status = report.status(output, task)
     return status.text(), status
 
 

@@ -16,7 +16,7 @@ from batch.errors import BatchError, ConfigError, InputError, PublishError
 from batch.ledger import Run
 from batch.logs import log
 from batch.publish import Output, writing
-from section1.settings import Settings, Task
+from section1.settings import Settings, Task, next_run
 
 # The steps are imported once the lock is held: a second run says within 0.1 s that it is one too many.
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "back
     logs.configure(run.run_id)
     with writing(output.root), lock.exclusive(output.state / "run.lock", f"run {run.run_id}"):
         begun = time.monotonic()
+        next_run(task, datetime.now(UTC))  # the metrics name it: a bad schedule stops the run before it begins
         try:
             with writing(output.root), _reading(Path(task.settings.input.folder)):
                 for done in output.recover():
@@ -71,7 +72,7 @@ def _record_failure(task: Task, output: Output, run: Run) -> None:
 
     try:
         output.ledger.record(run)
-        metrics.write(output, task.settings)
+        metrics.write(output, task)
     except PublishError as error:
         log.error("the failure could not be recorded: %s", error.what)
 

@@ -57,7 +57,7 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
         return _compile(task)
     versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, config.__file__)]
     versions.append((ROOT / "Pipfile.lock").read_bytes())
-    key = hashlib.sha256(b"\0".join([msgspec.json.encode(task.settings), *versions])).hexdigest()[:16]
+    key = hashlib.sha256(b"\0".join([msgspec.json.encode(_without_folders(task.settings)), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"
     try:
         return msgspec.json.decode(kept.read_bytes(), type=Statement)
@@ -69,6 +69,12 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
         partial.write_bytes(msgspec.json.encode(made))
         partial.replace(kept)
     return made
+
+
+def _without_folders(settings: Settings) -> Settings:
+    """What the statement depends on: it is the same wherever files come from and go to."""
+    source = msgspec.structs.replace(settings.input, folder="")
+    return msgspec.structs.replace(settings, input=source, output=msgspec.structs.replace(settings.output, folder=""))
 
 
 def _compile(task: Task) -> Statement:

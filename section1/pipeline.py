@@ -151,7 +151,7 @@ def _nothing_new(task: Task, output: Output, run: Run, begun: float) -> report.S
 
 def _finished(task: Task, output: Output, run: Run) -> report.Summary:
     output.prune(task.settings.output.keep_runs)
-    metrics.write(output, task.settings)
+    metrics.write(output, task)
     summary = report.summary(run, output, task.settings)
     log.info("record: %s", run.status, extra={"figures": {"summary": msgspec.to_builtins(summary)}})
     return summary

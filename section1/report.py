@@ -16,7 +16,7 @@ from section1.engine import Decisions
 from section1.engine_duckdb import errors_of_duckdb
 from section1.intake import FileReport
 from section1.judge import failed_rules
-from section1.settings import Settings
+from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
 
@@ -199,7 +199,7 @@ class Status(msgspec.Struct, kw_only=True):
         return "\n".join(lines)
 
 
-def status(output: Output, settings: Settings, now: datetime | None = None) -> Status:
+def status(output: Output, task: Task, now: datetime | None = None) -> Status:
     """What the ledger knows: a run that found nothing new is a success too, but the counts are the last published."""
     now, ledger = now or datetime.now(UTC), output.ledger
     runs = ledger.runs(newest=10)
@@ -215,7 +215,7 @@ def status(output: Output, settings: Settings, now: datetime | None = None) -> S
         last_status=last.status if last else "",
         last_message=last.message if last else "",
         seconds=published.seconds if published else 0.0,
-        next_run=next_run(settings, now),
+        next_run=next_run(task, now).isoformat(timespec="seconds"),
         counts=published.counts if published else {},
         reasons=published.reasons if published else {},
         runs=[
@@ -224,10 +224,3 @@ def status(output: Output, settings: Settings, now: datetime | None = None) -> S
             for run in reversed(runs)
         ],
     )
-
-
-def next_run(settings: Settings, now: datetime | None = None) -> str:
-    """When the schedule wants the next run, in ISO 8601, UTC."""
-    from cronsim import CronSim
-
-    return str(next(CronSim(settings.schedule, now or datetime.now(UTC))).isoformat(timespec="seconds"))
