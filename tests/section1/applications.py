@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -42,6 +43,16 @@ def config(path: Path, *changes: tuple[str, str]) -> Path:
     for old, new in changes:
         assert old in text, old
         text = text.replace(old, new)
+    path.write_text(text)
+    return path
+
+
+def mobile_rule(path: Path, digits: str) -> Path:
+    """The shipped configuration in another place, where a mobile number has so many digits (a regular expression)."""
+    text = (ROOT / "section1" / "conf" / "section1_process.yaml").read_text()
+    rule = f"  mobile: replace(replace(mobile_no, ' ', ''), '-', '') rlike r'^({digits})\\z'"
+    text, replaced = re.subn(r"(?m)^  mobile: .*$", lambda _: rule, text)
+    assert replaced == 1
     path.write_text(text)
     return path
 
