@@ -108,7 +108,7 @@ def plan(task: Task) -> Plan:
 def _check_writable(output: Output, configured: Settings) -> None:
     """Raise PublishError where a run could not write or switch its outputs."""
     hint = "Mend it, or name another folder with --output."
-    for wanted in (output.runs, output.state):
+    for wanted in (output.root, output.runs, output.state):
         folder = wanted
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
