@@ -33,6 +33,7 @@ from typing import IO, TYPE_CHECKING
 import msgspec
 
 from batch.errors import DataError, EngineError
+from batch.publish import FILE_MODE
 from section1 import judge
 from section1.engine import Judged, Work, judged
 from section1.records import Chunk
@@ -56,7 +57,7 @@ MEMORY = "Is there enough memory? Then run again."
 WORKERS = (
     "Every worker needs Python with the packages of Pipfile.lock, and the input and output folders on these paths."
 )
-RUN_ELSEWHERE = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
+NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -165,7 +166,7 @@ def written(work: Work, group: range, batches: Iterable[pa.RecordBatch]) -> list
     part = uuid.uuid4().hex
     verdicts = [Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in group]
     with ExitStack() as stack:
-        accepted, rejected = (stack.enter_context(open(path, "xb", BLOCK)) for path in _part_files(work, part))
+        accepted, rejected = (stack.enter_context(_new_file(path)) for path in _part_files(work, part))
         row = 0
         for batch in batches:
             left = batch
@@ -210,6 +211,10 @@ def _write(
 def _append(file: IO[bytes], blocks: Iterable[memoryview], span: Span) -> Span:
     length = sum(file.write(block) for block in blocks)
     return Span(span.offset if span.length else file.tell() - length, span.length + length)
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb", BLOCK)
 
 
 def _part_files(work: Work, part: str) -> tuple[Path, Path]:
@@ -265,7 +270,10 @@ def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
         return
     spark = _start(settings, size)
     try:
-        yield spark
+        with tempfile.TemporaryDirectory(prefix="section1-") as folder:
+            if not settings.spark.master.startswith("local"):
+                spark.sparkContext.addPyFile(_packed(folder))
+            yield spark
     finally:
         spark.stop()
 
@@ -296,8 +304,6 @@ def _start(settings: Settings, size: int) -> SparkSession:
             gateway.shutdown()
             what = str(error).partition("\n\tat ")[0].splitlines()[-1]
             raise EngineError(f"Spark did not start: {what}", hint=f"Its master is {settings.spark.master}.") from error
-    if not settings.spark.master.startswith("local"):
-        spark.sparkContext.addPyFile(_packed())
     return spark
 
 
@@ -343,7 +349,7 @@ def _find_java() -> str:
     java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
     if java is None:
         at = f" in JAVA_HOME ({home})" if home else ""
-        raise EngineError(f"Spark needs Java {JAVA} or newer, and there is none{at}", hint=RUN_ELSEWHERE)
+        raise EngineError(f"Spark needs Java {JAVA} or newer, and there is none{at}", hint=NO_JAVA)
     return java
 
 
@@ -352,7 +358,7 @@ def _not_started(printed: str) -> EngineError:
     version = subprocess.run([_find_java(), "-version"], capture_output=True, text=True, check=False).stderr
     number = re.search(r'version "(?:1\.)?(\d+)', version)
     if number and int(number[1]) < JAVA:
-        return EngineError(f"Spark needs Java {JAVA} or newer, this is {number[1]}", hint=RUN_ELSEWHERE)
+        return EngineError(f"Spark needs Java {JAVA} or newer, this is {number[1]}", hint=NO_JAVA)
     lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
     return EngineError(
         f"Spark did not start: {lines[-1] if lines else 'Java ended without a word'}",
@@ -360,9 +366,9 @@ def _not_started(printed: str) -> EngineError:
     )
 
 
-def _packed() -> str:
-    """The packages that the workers import, as a zip file."""
-    path = os.path.join(tempfile.mkdtemp(prefix="section1-"), "section1.zip")
+def _packed(folder: str) -> str:
+    """The packages that the workers import, as a zip file in a folder."""
+    path = os.path.join(folder, "section1.zip")
     with zipfile.ZipFile(path, "w") as archive:
         for package in ("batch", "section1"):
             for file in sorted((ROOT / package).glob("*.py")):

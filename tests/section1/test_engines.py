@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -204,7 +204,7 @@ def jobs_of(spark: Any) -> Iterator[list[int]]:
 
 
 def test_one_scan_in_one_job(spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans = []
+    plans: list[str] = []
 
     def spied(*arguments: Any) -> Any:
         frame = plan(*arguments)
@@ -315,9 +315,9 @@ def test_java_is_missing_or_too_old(make: Callable[[Path], None] | None, message
 
 def test_a_killed_driver_leaves_no_java_behind(tmp_path: Path) -> None:
     tidy(tmp_path / "in")
-    command = [shutil.which("python3", path=str(ROOT / ".venv" / "bin")) or "python3", ROOT / "section1_manage.py",
-               "--engine", "spark", "--input", tmp_path / "in", "--output", tmp_path / "out"]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=dict(os.environ)) as run:
+    command = [sys.executable, str(ROOT / "section1_manage.py"), "--engine", "spark",
+               "--input", str(tmp_path / "in"), "--output", str(tmp_path / "out")]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as run:
         driver = psutil.Process(run.pid)
         workers = until(60, lambda: [p for p in driver.children(recursive=True) if "pyspark.daemon" in cmdline(p)])
         family = driver.children(recursive=True)
@@ -338,7 +338,7 @@ def cmdline(process: psutil.Process) -> str:
 def alive(process: psutil.Process) -> bool:
     """Whether a process still runs."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
 
