@@ -21,6 +21,7 @@ from batch.errors import InputError
 
 BLOCK = 1 << 20
 UNPACKED_TIMES, UNPACKED_FLOOR = 200, 1 << 28  # a gzip file may hold this many times its size, or this many bytes
+CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
 
 
 class GzipError(Exception):
@@ -79,8 +80,11 @@ def discover(folder: Path, patterns: Iterable[str]) -> Found:
 
 
 def printable(name: str) -> str:
-    """A file's name as valid text, no two names alike: bytes that are not UTF-8 are \\xNN, a backslash is doubled."""
-    return os.fsencode(name).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+    """A file's name as valid text on one line, another text for each name.
+
+    Control characters and bytes that are not UTF-8 are written as \\xNN, a backslash as two.
+    """
+    return os.fsencode(name).replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace").translate(CONTROL)
 
 
 def is_packed(name: str) -> bool:

@@ -161,11 +161,21 @@ def test_an_unreadable_file_is_said_and_one_of_another_owner_is_read(tmp_path: P
 
 
 def test_printable_names_differ_where_names_do() -> None:
-    names = [b"a.csv", b"\xff.csv", b"\\xff.csv", b"\\\\xff.csv", "é.csv".encode(), b"\xe9.csv", b"a\nb.csv"]
+    names = [
+        b"a.csv",
+        b"\xff.csv",
+        b"\\xff.csv",
+        b"\\\\xff.csv",
+        "é.csv".encode(),
+        b"\xe9.csv",
+        b"a\nb.csv",
+        b"a\\x0ab.csv",
+    ]
     shown = [printable(os.fsdecode(name)) for name in names]
     assert len(set(shown)) == len(names)
     assert shown[:3] == ["a.csv", "\\xff.csv", "\\\\xff.csv"]
     assert shown[4] == "é.csv"
+    assert shown[6:] == ["a\\x0ab.csv", "a\\\\x0ab.csv"]
 
 
 @pytest.mark.parametrize(("broken", "reason"), [(b"x", "corrupt_gzip"), (gzip.compress(b"x")[:-1], "corrupt_gzip")])
