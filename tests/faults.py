@@ -9,6 +9,7 @@ verdict. Every call is a numbered point with a label; a write is two, before it 
 from __future__ import annotations
 
 import builtins
+import contextlib
 import errno
 import hashlib
 import io
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -45,7 +47,15 @@ class Server:
 
     def __init__(self, *, spark: bool = False) -> None:
         command = [sys.executable, __file__, *(["spark"] if spark else [])]
-        self._process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._mark = f"run-by-{uuid.uuid4()}"
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {"STARTED_BY_FAULTS": self._mark},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         self._folder = tempfile.TemporaryDirectory(prefix="faults-")
 
     def run(self, *arguments: str | Path, stop: int = 0, error: str = "", lasting: bool = False) -> Outcome:
@@ -69,6 +79,19 @@ class Server:
         assert answer, "the server has died"
         out, err, points = ((folder / name).read_text() for name in ("out", "err", "points"))
         return Outcome(int(answer), out, err, points.splitlines())
+
+    def wait_for_others(self, seconds: float) -> list[str]:
+        """Wait for what the command lines have started, such as a JVM; returns what is still there after the time."""
+        import psutil
+
+        others = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                marked = process.environ().get("STARTED_BY_FAULTS") == self._mark
+                if marked and process.pid != self._process.pid:
+                    others.append(process)
+        _, alive = psutil.wait_procs(others, seconds)
+        return [str(process) for process in alive]
 
     def close(self) -> None:
         """End the server."""

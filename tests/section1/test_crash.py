@@ -15,6 +15,8 @@ import pytest
 from applications import HEADER, ledger, leftovers, published, rows, visible, write
 from faults import STEPS, Outcome, Server
 
+from section1 import judge, settings
+
 KEPT = 3
 
 
@@ -59,13 +61,22 @@ class Scenario(NamedTuple):
         assert named == {f"current/{applications.GOOD}", f"current/{applications.BAD}"}, label
 
 
-def scenario(server: Server, folder: Path, *arguments: str | Path) -> Scenario:
+def scenario(
+    server: Server,
+    folder: Path,
+    task: Path,
+    *arguments: str | Path,
+    engine: str = "duckdb",
+    as_of: str = "2022-01-01",
+) -> Scenario:
     """Run a command line undisturbed on a copy of `folder/before`."""
+    options = "--task-config", task, "--engine", engine, "--sql-kwargs", f"as_of={as_of}"
     before, work, after = folder / "before", folder / "work", folder / "after"
-    made = Scenario(server, before, work, [*arguments, "--output", work], Outcome(0, "", "", []), after)
-    for _ in "compile", "judge":  # the first time also keeps the translated statement
-        made.reset()
-        undisturbed = made.run()
+    made = Scenario(server, before, work, [*arguments, *options, "--output", work], Outcome(0, "", "", []), after)
+    kept = settings.load(str(task), [f"as_of={as_of}"], engine=engine)
+    judge.statement(kept)  # it would be made and written the first time only
+    made.reset()
+    undisturbed = made.run()
     assert undisturbed.code == 0, undisturbed.err
     shutil.copytree(work, after, symlinks=True)
     return made._replace(undisturbed=undisturbed)
@@ -98,7 +109,7 @@ def hourly(server: Server, task: Path, tmp_path_factory: pytest.TempPathFactory)
     write(source, "hour0.csv", rows(6000, 60))
     write(source, "torn.csv", rows(7000, 20) + 'Nora "Unclosed,x,y\n' + rows(7500, 20))
     (source / "packed.csv.gz").write_bytes(gzip.compress((HEADER + rows(8000, 40)).encode(), mtime=0))
-    return scenario(server, folder, "--task-config", task, "--input", source)
+    return scenario(server, folder, task, "--input", source)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +117,7 @@ def first(server: Server, task: Path, tmp_path_factory: pytest.TempPathFactory) 
     """Nothing was published yet."""
     folder = tmp_path_factory.mktemp("first")
     write(folder / "source", "new.csv", rows(0, 60))
-    return scenario(server, folder, "--task-config", task, "--input", folder / "source")
+    return scenario(server, folder, task, "--input", folder / "source")
 
 
 @pytest.fixture(scope="module")
@@ -119,8 +130,22 @@ def replayed(server: Server, task: Path, tmp_path_factory: pytest.TempPathFactor
     assert server.run(*common, "--input", folder / "source", "--sql-kwargs", "as_of=2089-01-01").code == 0
     run_id = published(folder / "before")[0]
     assert server.run("replay", run_id, *common, "--sql-kwargs", "as_of=2098-01-01").code == 0
-    arguments = "replay", run_id, "--task-config", task, "--sql-kwargs", "as_of=2103-01-01"
-    return scenario(server, folder, *arguments)
+    return scenario(server, folder, task, "replay", run_id, as_of="2103-01-01")
+
+
+@pytest.fixture(scope="module")
+def on_spark(task: Path, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
+    """A run is published; another one follows on Spark."""
+    if shutil.which("java") is None:
+        pytest.skip("Java is not installed")
+    folder = tmp_path_factory.mktemp("spark")
+    write(folder / "source", "old.csv", rows(0, 20))
+    arguments = "--task-config", task, "--input", folder / "source"
+    assert server.run(*arguments, "--output", folder / "before").code == 0
+    write(folder / "source", "new.csv", rows(1000, 60) + 'Nora "Unclosed,x,y\n')
+    served = Server(spark=True)
+    yield scenario(served, folder, task, "--input", folder / "source", engine="spark")
+    served.close()
 
 
 def sample(points: list[str], count: int) -> list[int]:
@@ -177,6 +202,34 @@ def test_replay_killed(replayed: Scenario) -> None:
 
 def test_failing(hourly: Scenario) -> None:
     check_failures(hourly, sample(hourly.undisturbed.points, 15))
+
+
+@pytest.mark.spark
+def test_killed_on_spark(on_spark: Scenario, server: Server) -> None:
+    points = on_spark.undisturbed.points
+    check_kills_on_spark(on_spark, server, [points.index("judge: verdict") + 1])
+
+
+@pytest.mark.full
+@pytest.mark.spark
+def test_killed_on_spark_at_twenty_points(on_spark: Scenario, server: Server) -> None:
+    stops = sample(on_spark.undisturbed.points, 20)
+    assert len(set(stops)) == 20
+    check_kills_on_spark(on_spark, server, stops)
+
+
+def check_kills_on_spark(made: Scenario, embedded: Server, stops: list[int]) -> None:
+    """Kill at each of the points; no process of Spark survives, and an embedded run completes the work."""
+    after = made._replace(server=embedded, arguments=[*made.arguments, "--engine", "duckdb"])
+    for stop in stops:
+        label = f"killed at {stop}, {made.undisturbed.points[stop - 1]}"
+        made.reset()
+        killed = made.run(stop)
+        assert killed.code == -9, label
+        assert len(killed.points) == stop, label
+        made.check_readers(label)
+        assert not made.server.wait_for_others(20), label
+        after.check_completed(label)
 
 
 @pytest.mark.full
