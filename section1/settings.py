@@ -162,8 +162,6 @@ def next_run(task: Task, now: datetime) -> datetime:
     except CronSimError as error:
         hint = 'Write minute, hour, day, month and weekday as cron does: "0 * * * *" is each full hour.'
         raise ConfigError(f"not a schedule: {error}", where=where, hint=hint) from error
-    except StopIteration as error:
-        raise ConfigError("the schedule names a day that never comes", where=where) from error
 
 
 def _check(task: Task) -> None:

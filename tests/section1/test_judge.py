@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -175,13 +176,15 @@ def test_a_mistake_in_the_query_is_named_at_its_line(task: Make, text: str, at: 
 
 
 def test_a_mistake_in_line_7_of_the_shipped_query_is_named_there(tmp_path: Path) -> None:
-    lines = (ROOT / "section1/conf/section1_process.yaml").read_text().splitlines()
-    seventh = lines.index("query: |") + 7
-    lines[seventh] = "      nme as y,"
+    text = (ROOT / "section1/conf/section1_process.yaml").read_text()
+    seven = "query: |\n  with first as (\n    -- a comment\n\n    select *\n    ,\n    1 as x\n    , nme as y\n"
+    seven += "    from applications\n  ),"
     path = tmp_path / "task.yaml"
-    path.write_text("\n".join(lines))
+    path.write_text(re.sub(r"query: \|\n  with", lambda _: seven, text))
     error = refused(settings.load(str(path), []))
-    assert error.where == f"{path}:{seventh + 1}"
+    lines = path.read_text().splitlines()
+    assert lines.index("query: |") + 7 == lines.index("    , nme as y")
+    assert error.where == f"{path}:{lines.index('    , nme as y') + 1}"
     assert error.what == "unknown column `nme`"
 
 
