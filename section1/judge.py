@@ -22,6 +22,7 @@ from section1.settings import FAILED_RULES, ROOT, Settings, Task
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
+SPECIAL = """r'[",\\r\\n]'"""  # what a CSV field may only have in quotes
 NEVER_QUOTED = ("BOOLEAN", "DATE", "INT", "BIGINT")  # as text they are plain CSV fields
 
 
@@ -82,31 +83,32 @@ def _compile(task: Task) -> Statement:
 
     settings, output = task.settings, task.settings.output
     derived, columns, tests, published = _checked(task)
-    texts: list[str] = []
-    accepted: list[str] = []
-    rejected: list[str] = []
-    for (kind, name), sql in published.items():
-        column, lines, failed = (
-            (f"accepted_{name}", accepted, "failed = 0")
-            if kind == "successful"
-            else (f"rejected_{name}", rejected, "failed <> 0")
-        )
-        texts.append(f"case when {failed} then coalesce(cast(({sql}\n) as string), '') end as {column}")
-        lines.append(column if columns.get(sql) in NEVER_QUOTED else _quoted(column))
+    accepted = {f"accepted_fields.`{name}`": sql for (kind, name), sql in published.items() if kind == "successful"}
+    rejected = [sql for (kind, _), sql in published.items() if kind == "unsuccessful"]
+    fields = ", ".join(f"'{place.split('`')[1]}', {_text(sql)}" for place, sql in accepted.items())
+    quotable = [place for place, sql in accepted.items() if columns.get(sql) not in NEVER_QUOTED]
     original = [*(f"`{column}`" for column in settings.input.columns), "source_file"]
-    originals = f"case when csv_safe then {_joined(original)} else {_joined(map(_quoted, original))} end"
-    failure = [originals, "cast(record_number as string)", *rejected, _names(list(settings.rules))]
+    failure = [
+        f"case when csv_safe then {_joined(original)} else {_joined(map(_quoted, original))} end",
+        "cast(record_number as string)",
+        *(_text(sql) if columns.get(sql) in NEVER_QUOTED else _quoted(_text(sql)) for sql in rejected),
+        _names(list(settings.rules)),
+    ]
     spark = f"""
         with derived as ({derived}
         ),
         judged as (select *, {", ".join(tests)} from derived),
         labelled as (select *, {_bits(settings)} as failed from judged),
-        published as (select *, {", ".join(texts)} from labelled)
+        published as (select *, case when failed = 0 then named_struct({fields}) end as accepted_fields from labelled)
         select
           failed,
           source_file,
           record_number,
-          case when failed = 0 then {_line(accepted)} end as accepted_line,
+          case when failed <> 0 then null
+            when concat_ws('', {", ".join(quotable or ["''"])}) rlike {SPECIAL} then
+              {_line([_quoted(place) if place in quotable else place for place in accepted])}
+            else {_line(list(accepted))}
+          end as accepted_line,
           case when failed <> 0 then {_line(failure)} end as rejected_line
         from published"""
     duckdb = sqlglot.transpile(spark, read=DIALECT, write="duckdb")[0]
@@ -147,9 +149,7 @@ def _checked(task: Task) -> tuple[str, dict[str, str], list[str], dict[tuple[str
 def _check_reserved(task: Task, columns: Iterable[str]) -> None:
     """Names that the statement needs for itself: those of its own columns and steps."""
     settings, where = task.settings, task.document.where
-    own = {"failed", *(f"passed_{name}" for name in settings.rules)}
-    own |= {f"accepted_{name}" for name in settings.output.successful.columns}
-    own |= {f"rejected_{name}" for name in settings.output.unsuccessful.columns}
+    own = {"failed", "accepted_fields", *(f"passed_{name}" for name in settings.rules)}
     if taken := {name.lower() for name in own} & set(columns):
         raise ConfigError(f"a column may not be called {', '.join(sorted(taken))} here", where=where("query"))
     if settings.input.view.lower() in query.STEPS:
@@ -172,8 +172,16 @@ def failed_rules(settings: Settings, bits: int) -> list[str]:
 
 
 def _names(rules: list[str]) -> str:
-    cases = (f"case when failed & {1 << position} <> 0 then '{name}' end" for position, name in enumerate(rules))
-    return f"concat_ws(';', {', '.join(cases)})"
+    """The names of the failed rules. To look up a combination of eight bits is cheaper than eight conditions."""
+    found = []
+    for first in range(0, len(rules), 8):
+        group = rules[first : first + 8]
+        texts = (
+            "".join(f";{name}" for n, name in enumerate(group) if bits >> n & 1) for bits in range(1 << len(group))
+        )
+        place = f"shiftright(failed, {first}) & 255" if len(rules) > 8 else "failed"
+        found.append(f"element_at(array({', '.join(map(repr, texts))}), cast({place} as int) + 1)")
+    return f"substr(concat({', '.join(found)}), 2)"
 
 
 def _joined(fields: Iterable[str]) -> str:
@@ -186,8 +194,10 @@ def _line(fields: list[str]) -> str:
     return f"concat({_joined(fields)}, chr(10))"
 
 
+def _text(expression: str) -> str:
+    return f"coalesce(cast(({expression}\n) as string), '')"
+
+
 def _quoted(text: str) -> str:
     """A CSV field: in quotes where it has to be (RFC 4180)."""
-    return (
-        f"""case when {text} rlike '[",\\\\r\\\\n]' then concat('"', replace({text}, '"', '""'), '"') else {text} end"""
-    )
+    return f"""case when {text} rlike {SPECIAL} then concat('"', replace({text}, '"', '""'), '"') else {text} end"""
