@@ -256,9 +256,15 @@ def check_failures(made: Scenario, stops: list[int]) -> None:
         label = f"{error} at {stop}, {points[stop - 1]}"
         made.reset()
         failed = made.run(stop, error, lasting=error == "ENOSPC")
-        made.check_readers(label)
         check_message(failed, label)
-        made.check_completed(label)
+        if "digest" in points[stop - 1] and error != "ENOSPC":  # that file is left for the next run, and said so
+            assert "cannot be read" in failed.err, label
+            assert made.run().code == 0, label
+            contents = "select sha256 from content order by 1"
+            assert ledger(made.work, contents) == ledger(made.after, contents), label
+        else:
+            made.check_readers(label)
+            made.check_completed(label)
 
 
 def check_message(failed: Outcome, label: str) -> None:
