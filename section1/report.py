@@ -163,7 +163,7 @@ def shared_values(path: Path, column: str) -> Shared:
 def csv_lines(rows: Iterable[tuple[str | int, ...]]) -> bytes:
     """Rows as CSV."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    csv.writer(text).writerows(rows)  # ends lines in CRLF, so that a lone CR is quoted
     return text.getvalue().encode()
 
 

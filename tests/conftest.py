@@ -24,7 +24,7 @@ def spark() -> Iterator[Any]:
     """One Spark session for all tests of a process: the engine takes the active one."""
     if shutil.which("java") is None:
         pytest.skip("Java is not installed")
-    from section1 import engine_spark, settings
+    from section1 import settings, spark_session
 
-    with engine_spark.session(settings.load("section1_process.yaml", []).settings) as session:
+    with spark_session.session(settings.load("section1_process.yaml", []).settings) as session:
         yield session

@@ -1,0 +1,207 @@
+"""The Spark session: installed on first use, quick to start, and failing in one line without anybody's data."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from batch.errors import EngineError
+from section1.settings import ROOT, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+JAVA = 17
+SMALL = 64 << 20  # bytes; with up to a million records the start outweighs the work
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+FAST_JAVA = "-XX:+UseParallelGC"
+SQL = "Look at the query and the rules of the task's configuration."
+MEMORY = "Is there enough memory? Then run again."
+WORKERS = (
+    "Every worker needs Python with the packages of Pipfile.lock, and the input and output folders on these paths."
+)
+NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
+
+
+@contextmanager
+def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
+    """Spark as configured, stopped at the end; where a session is active already, that one, which stays.
+
+    `size` is that of the input in bytes: a small one is not worth Java's best compiler.
+
+    Raises EngineError where Spark cannot be started.
+    """
+    _install()
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+    for name in ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print values
+        logging.getLogger(name).disabled = True
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        yield active
+        return
+    spark = _start(settings, size)
+    try:
+        with tempfile.TemporaryDirectory(prefix="section1-") as folder:
+            if not settings.spark.master.startswith("local"):
+                spark.sparkContext.addPyFile(_packed(folder))
+            yield spark
+    finally:
+        spark.stop()
+
+
+def _start(settings: Settings, size: int) -> SparkSession:
+    """Start the JVM and the session. What Java prints goes to a file that nobody sees unless the start fails."""
+    from py4j.protocol import Py4JError
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkException
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    _find_java()
+    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, size).items()))
+    os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
+        "PYSPARK_PYTHON", sys.executable
+    )
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", QUICK_JAVA)
+    with tempfile.TemporaryFile() as printed:
+        try:
+            gateway = launch_gateway(conf, {"stdout": printed, "stderr": printed})  # type: ignore[no-untyped-call]
+        except PySparkException as error:
+            printed.seek(0)
+            raise _not_started(printed.read().decode(errors="replace")) from error
+        try:
+            spark = SparkSession(SparkContext(conf=conf, gateway=gateway))
+        except (Py4JError, PySparkException) as error:
+            gateway.shutdown()
+            what = str(error).partition("\n\tat ")[0].splitlines()[-1]
+            raise EngineError(f"Spark did not start: {what}", hint=f"Its master is {settings.spark.master}.") from error
+    return spark
+
+
+def configuration(settings: Settings, size: int) -> dict[str, str]:
+    """Spark's settings: ours, with those of the YAML over them."""
+    local = {
+        "spark.driver.extraJavaOptions": f"{QUICK_JAVA if size <= SMALL else FAST_JAVA} -XX:-DontCompileHugeMethods",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+    }
+    return {
+        "spark.app.name": "section1",
+        "spark.master": settings.spark.master,
+        "spark.log.level": "ERROR",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.catalogImplementation": "in-memory",
+        **(local if settings.spark.master.startswith("local") else {}),
+        **settings.spark.conf,
+    }
+
+
+def _install() -> None:
+    """Install what Spark needs on first use. Raises EngineError where that fails."""
+    wanted = ("pyspark", "pandas")
+    if all(map(importlib.util.find_spec, wanted)):
+        return
+    if Path(sys.prefix) == ROOT / ".venv":
+        subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "spark"], check=False)
+        importlib.invalidate_caches()
+    if not all(map(importlib.util.find_spec, wanted)):
+        raise EngineError(
+            "pyspark is not installed",
+            hint="Install it: sh batch/environment.sh spark. Or run with --engine duckdb.",
+        )
+
+
+def _find_java() -> str:
+    """The path of Java's program. Raises EngineError where there is none."""
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home, "bin")) if home else None)
+    if java is None:
+        at = f" in JAVA_HOME ({home})" if home else ""
+        raise EngineError(f"Spark needs Java {JAVA} or newer, and there is none{at}", hint=NO_JAVA)
+    return java
+
+
+def _not_started(printed: str) -> EngineError:
+    """Why the JVM ended before it answered."""
+    version = subprocess.run([_find_java(), "-version"], capture_output=True, text=True, check=False).stderr
+    number = re.search(r'version "(?:1\.)?(\d+)', version)
+    if number and int(number[1]) < JAVA:
+        return EngineError(f"Spark needs Java {JAVA} or newer, this is {number[1]}", hint=NO_JAVA)
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
+    return EngineError(
+        f"Spark did not start: {lines[-1] if lines else 'Java ended without a word'}",
+        hint="Look at the spark section of the task's configuration.",
+    )
+
+
+def _packed(folder: str) -> str:
+    """The packages that the workers import, as a zip file in a folder."""
+    path = os.path.join(folder, "section1.zip")
+    with zipfile.ZipFile(path, "w") as archive:
+        for package in ("batch", "section1"):
+            for file in sorted((ROOT / package).glob("*.py")):
+                archive.write(file, f"{package}/{file.name}")
+    return path
+
+
+@contextmanager
+def errors_of_spark() -> Iterator[None]:
+    """Report a failing job as an EngineError: one line, and nothing in it that may be somebody's data.
+
+    Spark's own messages quote values, so only the names of errors and the text of the statement are shown.
+    """
+    from py4j.protocol import Py4JError, Py4JJavaError
+    from pyspark.errors import AnalysisException, PySparkException, PythonException
+
+    try:
+        yield
+    except PythonException as error:
+        raise EngineError(f"a Python worker of Spark failed: {_last_call(str(error))}", hint=WORKERS) from error
+    except AnalysisException as error:
+        what = str(error).strip().partition(" SQLSTATE")[0].splitlines()[0]
+        raise EngineError(f"Spark refused the statement: {what}", hint=SQL) from error
+    except PySparkException as error:
+        at = "".join(f" at `{' '.join(context.fragment().split())}`" for context in error.getQueryContext()[:1])
+        raise EngineError(f"Spark refused the statement: {error.getCondition()}{at}", hint=SQL) from error
+    except Py4JJavaError as error:
+        raise EngineError(f"Spark's job failed: {_last_failure(str(error))}", hint=f"{SQL} {MEMORY}") from error
+    except (Py4JError, OSError) as error:
+        raise EngineError("Spark's Java process ended in mid-run", hint=MEMORY) from error
+
+
+def _last_call(text: str) -> str:
+    """The error at the end of a worker's traceback and where it was raised."""
+    frames = list(re.finditer(r'^  File "([^"]*)", line (\d+)', text, re.MULTILINE))
+    if not frames:
+        return "see the worker's log"
+    error = re.search(r"^[A-Za-z_][\w.]*", text[frames[-1].end() :], re.MULTILINE)
+    return f"{error[0] if error else 'an error'} at {frames[-1][1]}:{frames[-1][2]}"
+
+
+def _last_failure(text: str) -> str:
+    """What Spark says of the task that made a job fail: the name of the error, without its message."""
+    found = re.search(r"most recent failure: [^\n]*?\): (.*)", text)
+    if found and found[1].startswith("ExecutorLostFailure"):
+        return "a worker was lost again and again"
+    if "Python worker exited unexpectedly" in text:
+        return "a Python worker was killed"
+    names = re.findall(r"[\w.$]+(?:Exception|Error)\b", found[1] if found else text)
+    return names[0] if names else "for an unknown reason"
