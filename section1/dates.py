@@ -80,13 +80,11 @@ class Decision(msgspec.Struct, frozen=True):
 
     def explain(self, shape: str) -> str:
         """One sentence for the run report."""
-        proof = (
-            f"{self.evidence.month_first} rows are month-first only, {self.evidence.day_first} day-first only, "
-            f"{self.evidence.either} either, {self.evidence.same} the same both ways, "
-            f"{self.evidence.impossible} impossible"
-        )
+        seen = self.evidence
+        proof = f"month-first {seen.month_first:,} : {seen.day_first:,} day-first"
+        rest = f"{seen.either:,} either, {seen.same:,} the same, {seen.impossible:,} impossible"
         order = self.order.replace("_", "-") or "rows that can be read in both ways are rejected as ambiguous_date"
-        return f"{shape}: {order}, {self.basis} ({proof})"
+        return f"{shape}: {order}, {self.basis} ({proof}; {rest})"
 
 
 def decide(declared: str, fallback: str, evidence: Evidence) -> Decision:

@@ -101,12 +101,13 @@ def process(task: Task) -> Summary:
     """
     settings, output = task.settings, Output(Path(task.settings.output.folder))
     with exclusively(task, output, "run") as run:
-        from section1 import discover, judge, pipeline
+        from section1 import discover, judge, pipeline, report
 
         statement = judge.statement(task)
-        log.info("discover: looking for new files in %s", settings.input.folder)
         found = discover.discover(Path(settings.input.folder), settings.input.patterns)
         new = new_sources(found.sources, output, settings, run)
+        folder = report.shown(Path(settings.input.folder))
+        log.info("discover: %d of %d files are new in %s", len(new), len(found.sources), folder)
         run.notices += [f"{name} {reason}" for name, reason in found.skipped.items()]
         for notice in run.notices:
             log.warning(notice)

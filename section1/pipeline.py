@@ -95,7 +95,14 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
     total = sum(source.bytes for batch in batches for source in batch.sources)
     with progress("intake", total) as bar:
         prepared, evidence = _take_in(settings, columns, batches, quarantine, spool, bar)
-    log.info("intake: %d records and %d fragments", sum(r.records for r in prepared.reports), quarantine.fragments)
+    log.info(
+        "intake: %s records and %s fragments",
+        f"{sum(r.records for r in prepared.reports):,}",
+        f"{quarantine.fragments:,}",
+    )
+    for refused in (r for r in prepared.reports if r.refused):
+        run.notices.append(f"{refused.name} is refused whole: {refused.refused}; it is kept in the quarantine")
+        log.warning(run.notices[-1])
     for lines in report.explain(prepared.decisions):
         log.info("dates: %s", lines)
 

@@ -58,7 +58,8 @@ class Summary(msgspec.Struct, kw_only=True):
 def summary(run: Run, output: Output, settings: Settings) -> Summary:
     """The figures of a run as they stand in the ledger, with the paths that readers open."""
     records, accepted = run.counts.get("records", 0), run.counts.get("accepted", 0)
-    shown = bool(output.published())
+    good, bad = settings.output.successful.folder, settings.output.unsuccessful.folder
+    seen = bool(output.published())
     return Summary(
         run_id=run.run_id,
         status=run.status,
@@ -70,8 +71,8 @@ def summary(run: Run, output: Output, settings: Settings) -> Summary:
         unsuccessful=run.counts.get("rejected", 0),
         fragments=run.counts.get("fragments", 0),
         success_rate=round(accepted / records, 6) if records else 0.0,
-        successful_file=_shown(output.root / settings.output.successful.folder) if shown else "",
-        unsuccessful_file=_shown(output.root / settings.output.unsuccessful.folder) if shown else "",
+        successful_file=shown(output.root / good / "applications.csv") if seen else "",
+        unsuccessful_file=shown(output.root / bad / "applications.csv") if seen else "",
         reasons=run.reasons,
         shared_ids=run.counts.get("shared_ids", 0),
         rows_sharing_ids=run.counts.get("rows_sharing_ids", 0),
@@ -79,9 +80,8 @@ def summary(run: Run, output: Output, settings: Settings) -> Summary:
     )
 
 
-def _shown(folder: Path) -> str:
-    """The path of a folder's file, short where it is below the current folder."""
-    path = folder / "applications.csv"
+def shown(path: Path) -> str:
+    """A path, short where it is below the current folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
