@@ -19,7 +19,7 @@ Judge the membership applications that are new in the input folder and publish
 one folder of successful and one of unsuccessful ones. Without a command: run."""
 EXIT_CODES = """\
 exit codes:
-  0 done (also: nothing new, rows rejected)   1 a defect of this program
+  0 done (also: nothing new, rows rejected)   1 a defect of this program; of health: not well
   2 usage or configuration   3 input   4 data does not balance   5 engine
   6 publish   7 busy   130 interrupted"""
 
@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
     many.add_argument("--from", dest="first", metavar="TIME", required=True, help="first day or time, ISO 8601, UTC")
     many.add_argument("--to", dest="last", metavar="TIME", required=True, help="last day or time, included")
     command("status", "what the ledger knows: last success, counts, data age, next run")
+    well = command("health", "whether the job is well, in one line; exit code 1 when it is not")
+    well.add_argument("--notify", action="store_true", help="call whom the YAML's alerts name, once per incident")
     made = command("generate", "write look-alike applications: into --output, or the YAML's input folder")
     made.add_argument("--rows", type=_count, default=5000, help="how many applications (default: 5000)")
     made.add_argument("--files", type=_some, default=2, help="in how many files (default: 2)")
@@ -150,6 +152,8 @@ def _command(options: argparse.Namespace) -> int:
         text, result = _generate(options, Path(given.get("output") or task.settings.input.folder))
     elif options.command == "status":
         text, result = _status(task)
+    elif options.command == "health":
+        return _health(task, options)
     elif options.command == "dry-run":
         from section1 import dry_run
 
@@ -183,15 +187,31 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
 
 
 def _status(task: Task) -> tuple[str, Any]:
+    import msgspec
+
     from batch.ledger import Ledger
     from batch.publish import Output
-    from section1 import report
+    from section1 import health, report
 
     output = Output(Path(task.settings.output.folder))
     if not output.ledger.path.exists():
         output.ledger = Ledger(output.ledger.path, read_only=True)
     status = report.status(output, task)
-    return status.text(), status
+    how = health.check(output, task.settings)
+    return f"{status.text()}\nhealth         {how.line()}", msgspec.to_builtins(status) | {"health": how}
+
+
+def _health(task: Task, options: argparse.Namespace) -> int:
+    import msgspec
+
+    from batch.publish import Output
+    from section1 import health
+
+    output = Output(Path(task.settings.output.folder))
+    how = health.check(output, task.settings)
+    problems = health.tell(how, output, task.settings, ROOT) if options.notify else []
+    _say(msgspec.json.encode(how).decode() if vars(options).get("json") else "; ".join([how.line(), *problems]))
+    return 0 if how.healthy else 1
 
 
 def _generate(options: argparse.Namespace, folder: Path) -> tuple[str, Any]:

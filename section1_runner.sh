@@ -7,12 +7,147 @@ esac
 
 usage() {
     cat <<'END'
-usage: sh section1_runner.sh run [arguments]
+usage: sh section1_runner.sh VERB
 
-  run    validate the new membership applications with the embedded engine and print the result;
-         needs Python 3.11 or newer and nothing else (the first time makes .venv from Pipfile.lock).
-         The arguments go to the job as they are: sh section1_runner.sh run --help
+  run [arguments]   validate the new membership applications with the embedded engine and print the result;
+                    needs Python 3.11 or newer and nothing else (the first time makes .venv from Pipfile.lock).
+                    The arguments go to the job as they are: sh section1_runner.sh run --help
+
+In a container, every hour by cron; these need Docker with compose:
+
+  start             build the image, start the container and return when it is healthy
+  status            the container, its health and since when, and what the job last did; exit code 1 when not healthy
+  logs [-f]         the end of section1/log/data_pipeline.log; -f follows it
+  stop              stop the container; a run that goes on may finish first
 END
+}
+
+fail() { # MESSAGE [EXIT CODE]
+    printf '%s\n' "section1_runner: $1" >&2
+    exit "${2:-5}"
+}
+
+container=${SECTION1_CONTAINER:-section1_python}
+dest=section1/resource/dest
+log=section1/log/data_pipeline.log
+embedded="Without Docker: sh section1_runner.sh run"
+
+need_engine() {
+    command -v docker >/dev/null 2>&1 ||
+        fail "Docker is not installed; see https://docs.docker.com/engine/install. $embedded"
+    docker compose version >/dev/null 2>&1 ||
+        fail "Docker has no compose plugin; install it, for example: apt-get install docker-compose-plugin. $embedded"
+    total=$(docker info --format '{{.MemTotal}}' 2>/dev/null) && [ "${total:-0}" -gt 0 ] ||
+        fail "Docker does not answer; start it (systemctl start docker), or join its group (usermod -aG docker $(id -un)). $embedded"
+}
+
+compose() {
+    docker compose --file docker/section1_compose.yaml ${SECTION1_UI_PORT:+--file docker/section1_ui.yaml} "$@"
+}
+
+check_memory() { # SECTION1_MEMORY is a number of bytes that Docker has
+    wanted=${SECTION1_MEMORY:-2g}
+    bytes=$(printf '%s\n' "$wanted" | awk '/^[0-9]+[bkmgBKMG]?$/ {
+        unit = tolower(substr($0, length($0)))
+        printf "%.0f", $0 * (unit == "k" ? 1024 : unit == "m" ? 1048576 : unit == "g" ? 1073741824 : 1)
+    }')
+    [ -n "$bytes" ] || fail "SECTION1_MEMORY=$wanted is no amount of memory; write it as 2g or 1500m" 2
+    [ "$bytes" -ge 268435456 ] ||
+        fail "SECTION1_MEMORY=$wanted is too little; the job needs 256m, with Spark 2g" 2
+    [ "$bytes" -le "$total" ] ||
+        fail "no memory: the container may take $wanted and Docker has $((total / 1048576))m; give it more, or start with SECTION1_MEMORY=512m, which is enough without Spark"
+}
+
+check_port() {
+    [ -n "${SECTION1_UI_PORT-}" ] || return 0
+    case $SECTION1_UI_PORT in
+    *[!0-9]* | ??????*) ;;
+    *) [ "$SECTION1_UI_PORT" -lt 1 ] || [ "$SECTION1_UI_PORT" -gt 65535 ] || return 0 ;;
+    esac
+    fail "SECTION1_UI_PORT=$SECTION1_UI_PORT is no port; take one from 1 to 65535, for example 4040" 2
+}
+
+# The job runs with the number of the folders' owner, who thereby stays the owner of everything in them. Root's are an
+# exception, as the job never runs as root: a number that nobody has, in root's group, which may write there.
+prepare_folders() {
+    # shellcheck disable=SC2012  # ls -n is portable, stat is not
+    owner=$(ls -ldn section1/resource | awk '{print $3 ":" $4}')
+    for folder in "$dest" section1/log; do
+        [ ! -d "$folder" ] || continue
+        mkdir "$folder" || fail "cannot make $folder; whose is $PWD/section1?"
+        [ "$(id -u)" != 0 ] || chown "$owner" "$folder"
+    done
+    SECTION1_UID=${owner%:*} SECTION1_GID=${owner#*:}
+    if [ "$SECTION1_UID" = 0 ]; then
+        SECTION1_UID=10001 SECTION1_GID=0
+        if [ "$(id -u)" = 0 ]; then
+            chgrp -R 0 "$dest" section1/log
+            find "$dest" section1/log -type d -exec chmod g+rwx {} +
+            find "$dest/state" section1/log -type f -exec chmod g+rw {} + 2>/dev/null || :
+        fi
+    fi
+    export SECTION1_UID SECTION1_GID
+    [ ! -f secrets/membership_id.key ] || export SECTION1_KEY="$PWD/secrets/membership_id.key"
+    [ ! -f secrets/section1_webhook ] || export SECTION1_WEBHOOK="$PWD/secrets/section1_webhook"
+}
+
+# What Docker's long answers mean, in one line.
+explain() { # FILE
+    if grep -qiE 'port is already allocated|address already in use|ports are not available' "$1"; then
+        fail "port $SECTION1_UI_PORT is taken; start with another one, for example SECTION1_UI_PORT=$((SECTION1_UI_PORT + 1))"
+    elif grep -q 'is already in use by container' "$1"; then
+        fail "there is a container $container already, of another checkout: remove it (docker rm -f $container) or start with SECTION1_CONTAINER=another_name"
+    elif grep -qi 'no space left on device' "$1"; then
+        fail "the disk is full; docker system df says what Docker holds, docker system prune frees what is not in use"
+    elif grep -qE 'is unhealthy|exited \([0-9]+\)' "$1"; then
+        [ "$(docker inspect --format '{{.State.OOMKilled}}' "$container" 2>/dev/null)" != true ] ||
+            fail "no memory: the container needs more than ${SECTION1_MEMORY:-2g}; start with a larger SECTION1_MEMORY"
+        why=$(docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$container" 2>/dev/null | sed -n '$p')
+        tail -n 3 "$log" 2>/dev/null >&2 || :
+        fail "the container is running and not healthy: ${why:-see docker logs $container}. The end of $log stands above; cron tries again"
+    fi
+    cat "$1" >&2
+    fail "Docker could not start the container, for the reason above"
+}
+
+start() {
+    need_engine
+    check_memory
+    check_port
+    prepare_folders
+    answer=$(mktemp)
+    trap 'rm -f "$answer"' EXIT
+    if [ -t 2 ]; then
+        echo "section1_runner: building the image (minutes the first time, then seconds)" >&2
+        compose build >&2 || fail "the image could not be built, for the reason above"
+    else
+        compose build --quiet >"$answer" 2>&1 || explain "$answer"
+    fi
+    compose up --detach --no-build --wait >"$answer" 2>&1 || explain "$answer"
+    cat <<END
+$container is healthy, the next run is at $(docker exec "$container" python3 section1_manage.py status |
+        sed -n 's/^next run *\([^ ]*\).*/\1/p')
+  published  $dest/successful_application, $dest/unsuccessful_application
+  log        $log (sh section1_runner.sh logs -f)
+  status     sh section1_runner.sh status
+  schedule   docker container exec -it $container crontab -l
+END
+}
+
+status() {
+    need_engine
+    state=$(docker inspect --format \
+        '{{.State.Status}}, {{if .State.Health}}{{.State.Health.Status}}{{else}}no health check{{end}}, started {{.State.StartedAt}}' \
+        "$container" 2>/dev/null) || state=
+    printf 'container      %s\n' "${state:-none; start it: sh section1_runner.sh start}"
+    case $state in
+    running,*) docker exec "$container" python3 section1_manage.py status ;;
+    *) [ ! -x .venv/bin/python ] || .venv/bin/python section1_manage.py status ;;
+    esac
+    case $state in
+    running,\ healthy,*) ;;
+    *) exit 1 ;;
+    esac
 }
 
 verb=${1-}
@@ -22,6 +157,22 @@ run)
     sh batch/environment.sh default
     unset PYTHONHOME PYTHONPATH
     exec .venv/bin/python section1_manage.py "$@"
+    ;;
+start) start ;;
+status) status ;;
+stop)
+    need_engine
+    docker inspect "$container" >/dev/null 2>&1 || { echo "$container is not there; nothing to stop" && exit 0; }
+    echo "stopping $container; a run that goes on may finish first"
+    compose --progress quiet down
+    echo "stopped; what is published stays in $dest"
+    ;;
+logs)
+    [ -e "$log" ] || fail "there is no $log yet; it begins with: sh section1_runner.sh start" 3
+    if [ "${1-}" = -f ]; then
+        exec tail -n 100 -F "$log"
+    fi
+    tail -n 100 "$log"
     ;;
 -h | --help | help)
     usage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from batch import config
+from batch.alerts import Alerts
 from batch.config import Name
 from batch.errors import ConfigError
 from section1 import dates
@@ -20,6 +22,8 @@ ADDED_BY_INTAKE = ("source_file", "record_number", "csv_safe")
 ADDED_BY_DATES = ("date", "ymd", "digest", "status")
 FAILED_RULES = "failed_rules"
 KEPT_BY_PUBLISHING = ("runs", "state", "current")
+
+SCHEDULE = "SECTION1_SCHEDULE"  # the environment's schedule is that of the container's cron
 
 Positive = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -95,6 +99,7 @@ class Settings(Section, kw_only=True):
     query: str
     rules: Annotated[dict[Name, str | Rule], Meta(min_length=1, max_length=60)]
     output: Outputs
+    alerts: Alerts = msgspec.field(default_factory=Alerts)
 
     def rule(self, name: str) -> Rule:
         """A rule in its long form."""
@@ -137,6 +142,7 @@ def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = ""
     settings = config.convert(document, Settings)
     replaced = msgspec.structs.replace(
         settings,
+        schedule=os.environ.get(SCHEDULE) or settings.schedule,
         engine=engine or settings.engine,
         parameters=config.override(settings.parameters, sql_kwargs),
         input=msgspec.structs.replace(settings.input, folder=_absolute(source, settings.input.folder)),
@@ -176,6 +182,8 @@ def _check(task: Task) -> None:
             where=where("output", "unique"),
             hint=config.suggest(settings.output.unique, settings.output.successful.columns),
         )
+    if settings.alerts.webhook and not settings.alerts.webhook.startswith(("http://", "https://")):
+        raise ConfigError("the webhook is not an http or https address", where=where("alerts", "webhook"))
     for key, value in settings.parameters.items():
         words = value if isinstance(value, list) else [value]
         if not words or "" in words or not all(isinstance(word, str | int | float | date) for word in words):
