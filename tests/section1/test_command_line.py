@@ -69,7 +69,7 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
 def test_every_command_and_option_is_documented_in_the_readme() -> None:
     readme = (ROOT / "section1" / "README.md").read_text()
     found = parsers()
-    assert {"run", "dry-run", "replay", "backfill", "status", "generate"} == found.keys() - {""}
+    assert {"run", "dry-run", "replay", "backfill", "status", "health", "generate"} == found.keys() - {""}
     for name in found.keys() - {""}:
         shown = rf"(`|section1_runner\.sh run |section1_runner\.sh (?=run)){name}\b"
         assert re.search(shown, readme), f"the command {name} is not documented"

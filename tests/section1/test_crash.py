@@ -238,14 +238,14 @@ def test_killed_at_every_point(hourly: Scenario) -> None:
 
 
 @pytest.mark.full
-def test_first_run_and_replay_killed_at_every_point(first: Scenario, replayed: Scenario) -> None:
-    check_kills(first, every(first.undisturbed.points))
-    check_kills(replayed, every(replayed.undisturbed.points))
+def test_first_run_and_replay_killed_at_many_points(first: Scenario, replayed: Scenario) -> None:
+    check_kills(first, sample(first.undisturbed.points, 40))
+    check_kills(replayed, sample(replayed.undisturbed.points, 40))
 
 
 @pytest.mark.full
-def test_failing_at_every_point(hourly: Scenario) -> None:
-    check_failures(hourly, every(hourly.undisturbed.points))
+def test_failing_at_many_points(hourly: Scenario) -> None:
+    check_failures(hourly, sample(hourly.undisturbed.points, 120))
 
 
 def check_failures(made: Scenario, stops: list[int]) -> None:

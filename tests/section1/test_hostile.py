@@ -132,7 +132,8 @@ def test_crafted(case: Case, tmp_path: Path) -> None:
         assert summary.notices == ([f"{path.name} {case.skipped}"] if case.skipped != "-" else [])
         return
     assert summary.status == "published"
-    assert summary.notices == []
+    whole = f"{printable(path.name)} is refused whole: {case.refused}; it is kept in the quarantine"
+    assert summary.notices == ([whole] if case.refused else [])
     data = content_of(path, case.refused)
     manifest = check({printable(path.name): data}, output)
     hold(case, manifest)

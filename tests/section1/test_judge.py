@@ -163,7 +163,7 @@ def test_what_differs_from_run_to_run_is_refused(task: Make, call: str) -> None:
         ("select * except (email) from applications", 1, "the query's result lacks email", "Begin with"),
         ("select *, name as full_name, 1 as failed from applications", 1, "not be called failed", ""),
         ("select *, name as full_name, 1 as Passed_Name from applications", 1, "not be called passed_name", ""),
-        ("select *, name as full_name, 1 as accepted_name from applications", 1, "not be called accepted_name", ""),
+        ("select *, name as full_name, 1 as accepted_fields from applications", 1, "not be called accepted_fields", ""),
         ("select *,\n\n date '${as_off}' as x from applications", 3, "unknown parameter `${as_off}`", "`as_of`"),
         ("select *,\n name rlike 'a$' as x from applications", 2, "a lone `$`", "`$$`"),
     ],
