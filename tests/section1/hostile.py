@@ -281,6 +281,19 @@ def lay_out(case: Case, folder: Path) -> Path:
     return path
 
 
+def lay_out_all(folder: Path) -> dict[Path, Case]:
+    """Put all crafted files that are plain bytes into one folder, under names that differ."""
+    laid = {}
+    for number, case in enumerate(CASES):
+        if case.make is None and not case.skipped and case.fallback == "reject":
+            name = os.fsencode(case.file)[:200]
+            path = lay_out(case._replace(file=b"%03d " % number + name + b".csv"), folder)
+            if b".gz" in name.lower():
+                path = path.rename(path.with_name(path.name + ".gz"))
+            laid[path] = case
+    return laid
+
+
 class Line(NamedTuple):
     """What the oracle sees: a record with its fields, or a fragment."""
 

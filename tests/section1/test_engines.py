@@ -15,6 +15,7 @@ import msgspec
 import psutil
 import pytest
 from applications import BAD, GOOD, config, manage, write
+from hostile import lay_out_all
 
 from batch.errors import EngineError
 from section1 import engine_spark, job, replay, settings
@@ -114,6 +115,11 @@ def tiny(folder: Path) -> None:
         write(folder, f"{number:03}.csv", f"{row}\nFile {number},f@example.com,1990-01-31,{number:08}\n")
 
 
+def hostile(folder: Path) -> None:
+    """Every crafted file that intake is tested with."""
+    assert len(lay_out_all(folder)) > 100
+
+
 def million(folder: Path) -> None:
     """As many rows as the engines must agree on."""
     folder.mkdir()
@@ -158,6 +164,7 @@ def differences(left: dict[str, bytes], right: dict[str, bytes]) -> list[tuple[s
         (nasty, 8 << 20),
         (nasty, 1 << 10),
         (tiny, 8 << 20),
+        (hostile, 8 << 20),
         pytest.param(million, 8 << 20, marks=pytest.mark.full),
     ],
 )

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hostile import BIG, CASES, GOOD, HEADER, Case, lay_out, mutated, split
+from hostile import BIG, CASES, GOOD, HEADER, Case, lay_out, lay_out_all, mutated, split
 
 from section1 import job, judge, settings
 from section1.discover import printable
@@ -145,14 +145,8 @@ def test_there_are_enough_of_them() -> None:
 
 
 def test_all_files_at_once(tmp_path: Path) -> None:
-    contents = {}
-    for number, case in enumerate(CASES):
-        if case.make is None and not case.skipped and case.fallback == "reject":
-            name = os.fsencode(case.file)[:200]
-            path = lay_out(case._replace(file=b"%03d " % number + name + b".csv"), tmp_path / "in")
-            if b".gz" in name.lower():
-                path = path.rename(path.with_name(path.name + ".gz"))
-            contents[printable(path.name)] = content_of(path, case.refused)
+    laid = lay_out_all(tmp_path / "in")
+    contents = {printable(path.name): content_of(path, case.refused) for path, case in laid.items()}
     job.process(task(tmp_path / "in", tmp_path / "out"))
     manifest = check(contents, tmp_path / "out")
     assert len(manifest["files"]) > 100
