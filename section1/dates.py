@@ -166,11 +166,11 @@ def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape,
             for position, character in enumerate(shape.text):
                 if character != "9":
                     fits &= characters[:, position] == ord(character)
-            digits = characters[fits] - np.uint8(ord("0"))
-            places = [*shape.year, *shape.first, *shape.second]
-            numeric = (digits[:, places] < 10).all(axis=1)
-            digits = digits[numeric].astype(np.int32)
-            if len(digits):
+            digits = np.ascontiguousarray(characters[fits].T) - np.uint8(ord("0"))  # a row for each position
+            numeric = (digits[[*shape.year, *shape.first, *shape.second]] < 10).all(axis=0)
+            if not numeric.all():
+                digits = digits[:, numeric]
+            if digits.shape[1]:
                 numbers = (_number(digits, part) for part in (shape.year, shape.first, shape.second))
                 yield (shape, rows[fits][numeric], *numbers)  # type: ignore[misc]
 
@@ -178,25 +178,43 @@ def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape,
 def _number(digits: Ints, places: tuple[int, ...]) -> Ints:
     import numpy as np
 
-    return np.asarray(sum(digits[:, place] * 10 ** (len(places) - 1 - n) for n, place in enumerate(places)))
+    number = digits[places[0]].astype(np.int16)
+    for place in places[1:]:
+        number = number * np.int16(10) + digits[place]
+    return np.asarray(number)
+
+
+@lru_cache
+def _calendar() -> tuple[Ints, Ints]:
+    """For each month of the years 1 to 9999 (proleptic Gregorian), its first day since 1970-01-01 and its length."""
+    import numpy as np
+
+    first = np.arange("0001-01", "10000-02", dtype="M8[M]").astype("M8[D]").astype(np.int32)
+    return first[:-1], np.diff(first)
 
 
 def _is_date(year: Ints, month: Ints, day: Ints) -> Ints:
-    """Whether a date of the proleptic Gregorian calendar, years 1 to 9999, has these parts."""
+    """Whether there is a date with these parts, in the years 1 to 9999."""
     import numpy as np
 
-    lengths = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], dtype=np.int32)
-    leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
-    last = lengths[np.where(month <= 12, month, 0)] + (leap & (month == 2))
-    return np.asarray((year >= 1) & (day >= 1) & (day <= last))
+    known = (year >= 1) & (month >= 1) & (month <= 12)
+    _, lengths = _calendar()
+    return np.asarray(known & (day >= 1) & (day <= lengths[np.where(known, _place(year, month), 0)]))
 
 
 def _days(year: Ints, month: Ints, day: Ints) -> Ints:
     """Days since 1970-01-01."""
     import numpy as np
 
-    months = (year - 1970).astype("M8[Y]").astype("M8[M]") + (month - 1)
-    return np.asarray((months.astype("M8[D]") + (day - 1)).astype(np.int32))
+    first, _ = _calendar()
+    return np.asarray(first[_place(year, month)] + (day - 1))
+
+
+def _place(year: Ints, month: Ints) -> Ints:
+    """Where a month stands in the calendar."""
+    import numpy as np
+
+    return np.asarray(year.astype(np.int32) * 12 + month - 13)
 
 
 def columns(name: str, days: Ints, status: Ints, key: bytes) -> dict[str, pa.Array]:
