@@ -20,3 +20,17 @@ rm -f spark-hive* hive-* datanucleus-* derby-* libthrift-* libfb303-* javax.jdo-
 rm -f spark-mllib* spark-graphx_* breeze* spire* cats-* algebra_* arpack* lapack-* blas-* JTransforms-* JLargeArrays-*
 rm -f spark-connect_* spark-pipelines_* spark-repl_* scala-compiler-* jline-* rocksdbjni-* leveldbjni-*
 rm -f ./*-osx-* ./*-windows-* spark-streaming_* jts-core-*
+
+# Java takes jars/* in the order of the folder, which differs from machine to machine, and the archive of classes holds
+# for one order only. So the folder gets a single jar, whose manifest names the others in the order of their names.
+mkdir lib
+mv ./*.jar lib/
+python - <<'END'
+import os
+import zipfile
+
+line = "Class-Path: " + " ".join(f"lib/{name}" for name in sorted(os.listdir("lib")))
+parts = [line[:70], *(" " + line[start : start + 69] for start in range(70, len(line), 69))]
+with zipfile.ZipFile("all.jar", "w") as jar:
+    jar.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\r\n" + "\r\n".join(parts) + "\r\n")
+END

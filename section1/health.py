@@ -51,12 +51,10 @@ def check(output: Output, settings: Settings, now: datetime | None = None) -> He
         good = next((run for run in reversed(runs) if run.status != "failed"), None)
         found = _failed(runs) + _overdue(good, settings.schedule, now)
         if runtime:
-            found += _killed(Path(runtime), good, now) + _cron(Path(runtime), now)
-        elif not runs:
-            found.append(_trouble(now, "no run has ended yet"))
-    if not found:
-        assert good is not None, "without a success there is something to say"
+            found += _killed(Path(runtime), good) + _cron(Path(runtime), now)
+    if not found and good is not None:
         return Health(healthy=True, since=good.started)
+    found = found or [_trouble(now, "no run has succeeded yet")]
     worst = min(found, key=lambda health: health.since)
     known = alerts.incident(output.state)
     if known and known.since < worst.since:
@@ -95,12 +93,12 @@ def _overdue(good: Run | None, schedule: str, now: datetime) -> list[Health]:
     return [_trouble(first, "no run has succeeded since the one that was due then")] if late else []
 
 
-def _killed(runtime: Path, good: Run | None, now: datetime) -> list[Health]:
+def _killed(runtime: Path, good: Run | None) -> list[Health]:
     """The last run that the container's scripts started, where it failed; the ledger may know nothing of it."""
     try:
         code, begun = (runtime / "last_run").read_text().split()
     except (OSError, ValueError):
-        return [] if good else [_trouble(now, "no run has ended yet")]
+        return []
     if int(code) in NOT_A_FAILURE or (good and good.started > begun):
         return []
     return [_trouble(begun, f"the run that began then ended with exit code {code}")]

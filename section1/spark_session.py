@@ -105,7 +105,7 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         "spark.app.name": "section1",
         "spark.master": settings.spark.master,
         "spark.log.level": "ERROR",
-        "spark.ui.enabled": "false",
+        "spark.ui.enabled": os.environ.get("SECTION1_UI", "false"),  # the container publishes its port then
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.catalogImplementation": "in-memory",
