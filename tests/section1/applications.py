@@ -57,6 +57,11 @@ def mobile_rule(path: Path, digits: str) -> Path:
     return path
 
 
+def unmeasured() -> dict[str, str]:
+    """The environment without coverage's, for processes whose time or memory counts."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
+
+
 def manage(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
     command = [sys.executable, ROOT / "section1_manage.py", *arguments]

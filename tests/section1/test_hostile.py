@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from applications import unmeasured
 from hostile import BIG, CASES, GOOD, HEADER, Case, lay_out, lay_out_all, mutated, split
 
 from section1 import job, judge, settings
@@ -180,7 +181,7 @@ def started(command: list[str], errors: Path) -> int:
     """
     peak = 0
     with open(errors, "wb") as err, open(os.devnull, "wb") as nothing:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=nothing, stderr=err)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=nothing, stderr=err, env=unmeasured())
         while process.poll() is None:
             if found := re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text()):
                 peak = int(found[1]) << 10
