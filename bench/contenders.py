@@ -6,7 +6,8 @@ from pathlib import Path
 BENCH = Path(__file__).resolve().parent
 ROOT = BENCH.parent
 PRODUCT = "product"
-OUTPUTS = ("successful_application/applications.csv", "unsuccessful_application/applications.csv")
+FOLDERS = ("successful_application", "unsuccessful_application")
+OUTPUTS = tuple(f"{folder}/applications.csv" for folder in FOLDERS)
 
 
 def command(contender: str, source: Path, output: Path) -> list[str]:
@@ -24,3 +25,15 @@ def command(contender: str, source: Path, output: Path) -> list[str]:
         known = ", ".join(sorted(file.stem for file in script.parent.glob("*.py")))
         raise SystemExit(f"no contender {contender}: there are product, product:ENGINE and the peers {known}")
     return [sys.executable, str(script), str(source), str(output)]
+
+
+def written(output: Path) -> tuple[int, int]:
+    """How many records a contender has accepted and how many it has rejected, from the lines of its CSV files."""
+    accepted, rejected = (sum(map(records, (output / folder).glob("*.csv"))) for folder in FOLDERS)
+    return accepted, rejected
+
+
+def records(file: Path) -> int:
+    """Lines of a CSV file without its header; a file that Spark left empty has none."""
+    with file.open("rb") as lines:
+        return max(0, sum(1 for _ in lines) - 1)

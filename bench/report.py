@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 import re
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -15,6 +16,12 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; every column but the first is aligned to the right."""
     rule = ["---", *("---:" for _ in head[1:])]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, rule, *rows])
+
+
+def verdicts(targets: list[tuple[str, str, bool]]) -> str:
+    """A table of targets: the sentence, what was measured, whether it holds; empty without targets."""
+    rows = [[target, measured, "held" if held else "**missed**"] for target, measured, held in targets]
+    return table(["target", "measured", ""], rows) if rows else ""
 
 
 def circumstances() -> str:
@@ -31,7 +38,17 @@ def circumstances() -> str:
             versions.append(f"{library} {version(library)}")
         except PackageNotFoundError:
             continue
+    versions += java()
     return f"{datetime.date.today()}; {machine}; {', '.join(versions)}."
+
+
+def java() -> list[str]:
+    """The version of Java, where there is one; only Spark uses it."""
+    try:
+        told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    except OSError:
+        return []
+    return [f"Java {number[1]}"] if (number := re.search(r'version "([^"]+)', told)) else []
 
 
 def publish(name: str, text: str) -> None:
