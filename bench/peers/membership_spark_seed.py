@@ -6,8 +6,8 @@ A YAML job names an input view, parameters and two targets, each with a SQL temp
 it reads the CSVs again, runs its query and overwrites a folder of CSV part files. Its defects are kept, as they are
 part of that form, and therefore its counts are not the right ones:
 
-- a date is tried as dd/MM/yyyy before MM/dd/yyyy, and with dd-MM-yyyy before both;
-- only titles with a dot are taken off, suffixes only from the end of the second word on: the last name is that word;
+- a date is tried as dd/MM/yyyy before MM/dd/yyyy;
+- only titles with a dot are taken off, and the last name is the second word;
 - the e-mail pattern has no ends and any character for its last dot; letter case counts;
 - a mobile is eight characters, digits or not;
 - a failure is the negation of a success, and the negation of null is null: such a row is in neither output;
