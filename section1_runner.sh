@@ -102,8 +102,8 @@ explain() { # FILE
     elif grep -qE 'is unhealthy|exited \([0-9]+\)' "$1"; then
         [ "$(docker inspect --format '{{.State.OOMKilled}}' "$container" 2>/dev/null)" != true ] ||
             fail "no memory: the container needs more than ${SECTION1_MEMORY:-2g}; start with a larger SECTION1_MEMORY"
-        why=$(docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$container" 2>/dev/null | sed -n '$p')
-        tail -n 3 "$log" 2>/dev/null >&2 || :
+        why=$(docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$container" 2>/dev/null | sed '/^$/d' | tail -n 1)
+        tail -n 3 "$log" >&2 2>/dev/null || :
         fail "the container is running and not healthy: ${why:-see docker logs $container}. The end of $log stands above; cron tries again"
     fi
     cat "$1" >&2

@@ -60,10 +60,10 @@ class Deployment:
     """The project in a folder of its own, its runner, and the container that the runner starts."""
 
     def __init__(self, folder: Path, name: str, owner: int = OWNER, **environment: str) -> None:
-        self.root, self.container = folder, f"section1_{name}"
+        self.root, self.container = folder, f"section1_{name}_{os.getpid()}"
         self.environment = {
             **os.environ,
-            "COMPOSE_PROJECT_NAME": f"section1test{name}",
+            "COMPOSE_PROJECT_NAME": self.container,
             "SECTION1_CONTAINER": self.container,
             **environment,
         }
