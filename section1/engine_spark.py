@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 TASKS_PER_CORE = 4
 SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
+LARGEST_TASK = 32 << 20  # a cluster's workers may register later than the plan is made, so it knows too few cores
 BLOCK = 1 << 20
 
 
@@ -86,7 +87,8 @@ def plan(spark: SparkSession, settings: Settings, work: Work) -> DataFrame:
 
 def grouped(chunks: list[Chunk], cores: int) -> list[range]:
     """Neighbouring chunks that one task judges, as positions: several tasks per core, none of them tiny."""
-    limit = max(SMALLEST_TASK, sum(chunk.length for chunk in chunks) // (cores * TASKS_PER_CORE))
+    share = sum(chunk.length for chunk in chunks) // (cores * TASKS_PER_CORE)
+    limit = min(max(SMALLEST_TASK, share), LARGEST_TASK)
     groups: list[range] = []
     size = 0
     for position, chunk in enumerate(chunks):

@@ -23,7 +23,9 @@ ADDED_BY_DATES = ("date", "ymd", "digest", "status")
 FAILED_RULES = "failed_rules"
 KEPT_BY_PUBLISHING = ("runs", "state", "current")
 
-SCHEDULE = "SECTION1_SCHEDULE"  # the environment's schedule is that of the container's cron
+# The environment has the last word on what differs between deployments of one YAML: the container's cron and cluster.
+SCHEDULE = "SECTION1_SCHEDULE"
+MASTER = "SECTION1_MASTER"
 
 Positive = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -144,6 +146,7 @@ def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = ""
         settings,
         schedule=os.environ.get(SCHEDULE) or settings.schedule,
         engine=engine or settings.engine,
+        spark=msgspec.structs.replace(settings.spark, master=os.environ.get(MASTER) or settings.spark.master),
         parameters=config.override(settings.parameters, sql_kwargs),
         input=msgspec.structs.replace(settings.input, folder=_absolute(source, settings.input.folder)),
         output=msgspec.structs.replace(settings.output, folder=_absolute(destination, settings.output.folder)),

@@ -8,9 +8,11 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -28,10 +30,16 @@ JAVA = 17
 SMALL = 64 << 20  # bytes; with up to a million records the start outweighs the work
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 FAST_JAVA = "-XX:+UseParallelGC"
+SILENT_JAVA = "-Dlog4j2.level=OFF"  # workers keep and show what executors print, and Spark's errors quote values
 SQL = "Look at the query and the rules of the task's configuration."
 MEMORY = "Is there enough memory? Then run again."
 WORKERS = (
     "Every worker needs Python with the packages of Pipfile.lock, and the input and output folders on these paths."
+)
+PATIENCE = 120  # seconds
+NO_MASTER = "Is it running, and is its address right? Or run with --engine duckdb."
+NO_WORKER = (
+    "Are its workers alive, with spark.executor.memory (1g) free? The master's page says. Or run with --engine duckdb."
 )
 NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
 
@@ -59,6 +67,7 @@ def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
         with tempfile.TemporaryDirectory(prefix="section1-") as folder:
             if not settings.spark.master.startswith("local"):
                 spark.sparkContext.addPyFile(_packed(folder))
+                _wait_for_workers(spark)
             yield spark
     finally:
         spark.stop()
@@ -73,6 +82,7 @@ def _start(settings: Settings, size: int) -> SparkSession:
     from pyspark.sql import SparkSession
 
     _find_java()
+    _check_master(settings.spark.master)
     conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, size).items()))
     os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
         "PYSPARK_PYTHON", sys.executable
@@ -93,14 +103,55 @@ def _start(settings: Settings, size: int) -> SparkSession:
     return spark
 
 
+def _check_master(master: str) -> None:
+    """Raise EngineError where no master of a standalone cluster (spark://host:port,host:port) can be reached.
+
+    Spark itself would try for a minute, and then end in ways that leave its caller waiting.
+    """
+    if not master.startswith("spark://"):
+        return
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+            return
+        except (OSError, ValueError):
+            continue
+    raise EngineError(f"Spark's master {master} cannot be reached", hint=NO_MASTER)
+
+
+def _wait_for_workers(spark: SparkSession) -> None:
+    """Wait for a cluster's first executor: Spark itself waits for ever, and does not know the cores before.
+
+    Raises EngineError where none comes.
+    """
+    from py4j.protocol import Py4JError
+
+    master, end = spark.sparkContext.master, time.monotonic() + PATIENCE
+    try:
+        while spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts
+            if time.monotonic() > end:
+                raise EngineError(f"no worker of {master} took the job within {PATIENCE} s", hint=NO_WORKER)
+            time.sleep(0.05)
+    except (Py4JError, OSError) as error:
+        raise EngineError(f"Spark's master {master} went away", hint=NO_MASTER) from error
+
+
 def configuration(settings: Settings, size: int) -> dict[str, str]:
     """Spark's settings: ours, with those of the YAML over them."""
-    local = {
-        "spark.driver.extraJavaOptions": f"{QUICK_JAVA if size <= SMALL else FAST_JAVA} -XX:-DontCompileHugeMethods",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.executorEnv.PYTHONPATH": str(ROOT),
-    }
+    java = f"{QUICK_JAVA if size <= SMALL else FAST_JAVA} -XX:-DontCompileHugeMethods"
+    if settings.spark.master.startswith("local"):
+        place = {
+            "spark.driver.extraJavaOptions": java,
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.executorEnv.PYTHONPATH": str(ROOT),
+        }
+    else:
+        place = {
+            "spark.driver.extraJavaOptions": QUICK_JAVA,
+            "spark.executor.extraJavaOptions": f"{java} {SILENT_JAVA}",
+        }
     return {
         "spark.app.name": "section1",
         "spark.master": settings.spark.master,
@@ -109,7 +160,7 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.catalogImplementation": "in-memory",
-        **(local if settings.spark.master.startswith("local") else {}),
+        **place,
         **settings.spark.conf,
     }
 

@@ -243,6 +243,7 @@ def test_tasks_are_neither_tiny_nor_too_few() -> None:
     assert len(groups) == 25  # the thousand small files ride along with the last piece of the large one
     assert max(loads) <= sum(lengths) / 4 / engine_spark.TASKS_PER_CORE
     assert engine_spark.grouped(chunks(1, 1, 1), cores=64) == [range(3)]
+    assert len(engine_spark.grouped(chunks(*[8 << 20] * 64), cores=1)) == 16  # as far as the plan knows: more may come
     assert engine_spark.grouped(chunks(), cores=64) == []
 
 

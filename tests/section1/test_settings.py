@@ -53,6 +53,13 @@ def test_the_shipped_configuration_loads() -> None:
     assert task.settings.input.folder == str(ROOT / "section1/resource/src/application")
 
 
+def test_the_environment_names_the_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    for master, engine in (("spark://master:7077", "spark"), ("", "duckdb")):
+        monkeypatch.setenv("SECTION1_MASTER", master)
+        task = settings.load("section1_process.yaml", [])
+        assert (task.settings.spark.master, task.settings.engine_name) == (master or "local[*]", engine)
+
+
 def test_options_lie_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     task = settings.load("section1_process.yaml", [], engine="spark", source="in", destination="out")
