@@ -15,7 +15,8 @@ usage: sh section1_runner.sh VERB
 
 In a container, every hour by cron; these need Docker with compose:
 
-  start             build the image, start the container and return when it is healthy
+  start [--cluster] build the image, start the container and return when it is healthy; with --cluster the job runs on
+                    Spark's master and two workers, in containers of their own
   status            the container, its health and since when, and what the job last did; exit code 1 when not healthy
   logs [-f]         the end of section1/log/data_pipeline.log; -f follows it
   stop              stop the container; a run that goes on may finish first
@@ -42,7 +43,12 @@ need_engine() {
 }
 
 compose() {
-    docker compose --file docker/section1_compose.yaml ${SECTION1_UI_PORT:+--file docker/section1_ui.yaml} "$@"
+    docker compose --file docker/section1_compose.yaml ${SECTION1_UI_PORT:+--file docker/section1_ui.yaml} \
+        ${SECTION1_MASTER_PORT:+--file docker/section1_cluster_ui.yaml} "$@"
+}
+
+cluster() { # the containers of the cluster, by their service
+    compose --profile cluster ps --all --format '{{.Service}} {{.State}}, {{.Health}}' master worker 2>/dev/null
 }
 
 check_memory() { # SECTION1_MEMORY is a number of bytes that Docker has
@@ -111,6 +117,11 @@ explain() { # FILE
 }
 
 start() {
+    case ${1-} in
+    '') ;;
+    --cluster) export SECTION1_MASTER=spark://master:7077 COMPOSE_PROFILES=cluster ;;
+    *) fail "start takes --cluster and nothing else, not $1" 2 ;;
+    esac
     need_engine
     check_memory
     check_port
@@ -123,6 +134,8 @@ start() {
     else
         compose build --quiet >"$answer" 2>&1 || explain "$answer"
     fi
+    [ "${1-}" = --cluster ] || [ -z "$(cluster)" ] ||
+        compose --profile cluster rm --stop --force master worker >"$answer" 2>&1 || explain "$answer"
     compose up --detach --no-build --wait >"$answer" 2>&1 || explain "$answer"
     cat <<END
 $container is healthy, the next run is at $(docker exec "$container" python3 section1_manage.py status |
@@ -140,6 +153,7 @@ status() {
         '{{.State.Status}}, {{if .State.Health}}{{.State.Health.Status}}{{else}}no health check{{end}}, started {{.State.StartedAt}}' \
         "$container" 2>/dev/null) || state=
     printf 'container      %s\n' "${state:-none; start it: sh section1_runner.sh start}"
+    cluster | while read -r service how; do printf '%-14s %s\n' "$service" "$how"; done
     case $state in
     running,*) docker exec "$container" python3 section1_manage.py status ;;
     *) [ ! -x .venv/bin/python ] || .venv/bin/python section1_manage.py status ;;
@@ -158,13 +172,13 @@ run)
     unset PYTHONHOME PYTHONPATH
     exec .venv/bin/python section1_manage.py "$@"
     ;;
-start) start ;;
+start) start "$@" ;;
 status) status ;;
 stop)
     need_engine
     docker inspect "$container" >/dev/null 2>&1 || { echo "$container is not there; nothing to stop" && exit 0; }
     echo "stopping $container; a run that goes on may finish first"
-    compose --progress quiet down
+    compose --profile cluster --progress quiet down
     echo "stopped; what is published stays in $dest"
     ;;
 logs)
