@@ -64,13 +64,16 @@ check_memory() { # SECTION1_MEMORY is a number of bytes that Docker has
         fail "no memory: the container may take $wanted and Docker has $((total / 1048576))m; give it more, or start with SECTION1_MEMORY=512m, which is enough without Spark"
 }
 
-check_port() {
-    [ -n "${SECTION1_UI_PORT-}" ] || return 0
-    case $SECTION1_UI_PORT in
-    *[!0-9]* | ??????*) ;;
-    *) [ "$SECTION1_UI_PORT" -lt 1 ] || [ "$SECTION1_UI_PORT" -gt 65535 ] || return 0 ;;
-    esac
-    fail "SECTION1_UI_PORT=$SECTION1_UI_PORT is no port; take one from 1 to 65535, for example 4040" 2
+check_ports() {
+    for name in SECTION1_UI_PORT SECTION1_MASTER_PORT; do
+        eval "port=\${$name-}"
+        case $port in
+        '') continue ;;
+        *[!0-9]* | ??????*) ;;
+        *) [ "$port" -lt 1 ] || [ "$port" -gt 65535 ] || continue ;;
+        esac
+        fail "$name=$port is no port; take one from 1 to 65535, for example 4040" 2
+    done
 }
 
 # The job runs with the number of the folders' owner, who thereby stays the owner of everything in them. Root's are an
@@ -100,7 +103,11 @@ prepare_folders() {
 # What Docker's long answers mean, in one line.
 explain() { # FILE
     if grep -qiE 'port is already allocated|address already in use|ports are not available' "$1"; then
-        fail "port $SECTION1_UI_PORT is taken; start with another one, for example SECTION1_UI_PORT=$((SECTION1_UI_PORT + 1))"
+        name=SECTION1_UI_PORT port=${SECTION1_UI_PORT-}
+        if [ -n "${SECTION1_MASTER_PORT-}" ] && { [ -z "$port" ] || grep -q ":$SECTION1_MASTER_PORT[^0-9]" "$1"; }; then
+            name=SECTION1_MASTER_PORT port=$SECTION1_MASTER_PORT
+        fi
+        fail "port $port is taken; start with another one, for example $name=$((port + 1))"
     elif grep -q 'is already in use by container' "$1"; then
         fail "there is a container $container already, of another checkout: remove it (docker rm -f $container) or start with SECTION1_CONTAINER=another_name"
     elif grep -qi 'no space left on device' "$1"; then
@@ -124,7 +131,7 @@ start() {
     esac
     need_engine
     check_memory
-    check_port
+    check_ports
     prepare_folders
     answer=$(mktemp)
     trap 'rm -f "$answer"' EXIT

@@ -90,6 +90,7 @@ def test_no_engine(machine: Path, verb: str, docker: str, said: str) -> None:
         ("SECTION1_UI_PORT", "0", 2, "is no port"),
         ("SECTION1_UI_PORT", "65536", 2, "is no port"),
         ("SECTION1_UI_PORT", "123456", 2, "is no port"),
+        ("SECTION1_MASTER_PORT", "http", 2, "SECTION1_MASTER_PORT=http is no port"),
     ],
 )
 def test_wrong_settings(machine: Path, variable: str, value: str, code: int, said: str) -> None:
@@ -119,6 +120,24 @@ def test_what_docker_answers(machine: Path, answer: str, said: str) -> None:
     done = runner(machine, "start", docker=docker, SECTION1_UI_PORT="4040")
     assert done.returncode == 5
     assert said in done.stderr
+
+
+def test_taken_port_of_the_cluster(machine: Path) -> None:
+    answer = "Bind for 127.0.0.1:8080 failed: port is already allocated"
+    docker = f"""{WORKS}
+    case "$*" in
+    *" up "*) echo '{answer}' >&2; exit 1 ;;
+    esac"""
+    for others in ({}, {"SECTION1_UI_PORT": "4040"}):
+        done = runner(machine, "start", "--cluster", docker=docker, SECTION1_MASTER_PORT="8080", **others)
+        assert "port 8080 is taken; start with another one, for example SECTION1_MASTER_PORT=8081" in done.stderr
+
+
+def test_start_takes_no_other_option(machine: Path) -> None:
+    done = runner(machine, "start", "--claster", docker=WORKS)
+    assert (done.returncode, done.stderr) == (
+        2, "section1_runner: start takes --cluster and nothing else, not --claster\n"
+    )  # fmt: skip
 
 
 def test_killed_for_want_of_memory(machine: Path) -> None:
