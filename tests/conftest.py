@@ -18,7 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("FULL_TESTS"):
         return
     for item in items:
-        if item.get_closest_marker("full"):
+        if item.get_closest_marker("full") or item.get_closest_marker("container"):
             item.add_marker(pytest.mark.skip(reason="takes long; FULL_TESTS=1 runs it"))
 
 
