@@ -120,7 +120,8 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         files = _judge(settings, work, prepared.reports, good, bad, origins, bar, run)
     files += quarantine.close()
     _balance(batches, prepared.reports)
-    shared = report.shared_values(good / FILE_NAME, settings.output.unique) if settings.output.unique else None
+    unique = settings.output.unique
+    shared = report.shared_values(good / FILE_NAME, unique, work.folder) if unique else None
     accepted = sum(r.accepted for r in prepared.reports)
     if run.parents and not accepted:
         return _nothing_new(task, output, run, begun)

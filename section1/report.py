@@ -13,12 +13,14 @@ import msgspec
 from batch.ledger import Run
 from batch.publish import Output
 from section1.engine import Decisions
-from section1.engine_duckdb import errors_of_duckdb
+from section1.engine_duckdb import connection, errors_of_duckdb
 from section1.intake import FileReport
 from section1.judge import failed_rules
 from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
+BLOCK = 16 << 20  # bytes; a row may not be longer
+MEMORY_LIMIT = "64MB"
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -137,27 +139,27 @@ class Shared(msgspec.Struct):
     examples: list[str]
 
 
-def shared_values(path: Path, column: str) -> Shared:
-    """Find the values that more than one row of a CSV file has. Memory is bounded: DuckDB sorts on disk if need be."""
-    import duckdb
+def shared_values(path: Path, column: str, spool: str) -> Shared:
+    """Find the values that more than one row of a CSV file has. Memory is bounded: DuckDB sorts in the spool folder."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
 
-    with open(path, encoding="utf-8", newline="") as file:
-        header = next(csv.reader(file))
-    scratch: dict[str, str | bool | int | float | list[str]] = {
-        "threads": 1,
-        "memory_limit": "128MB",
-        "temp_directory": str(path.parent.parent / "spool"),
-    }
-    with errors_of_duckdb("the accepted rows"), duckdb.connect(config=scratch) as connection:
-        connection.execute(
-            "create temp table shared as select value, count(*) as rows from (select columns($column) as value from "
-            "read_csv($path, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
-            "columns = $columns, max_line_size = 16777216)) group by value having count(*) > 1",
-            {"path": str(path), "column": column, "columns": dict.fromkeys(header, "VARCHAR")},
+    values = arrow_csv.open_csv(
+        path,
+        read_options=arrow_csv.ReadOptions(block_size=BLOCK, use_threads=False),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()}),
+    )
+    with errors_of_duckdb("the accepted rows"), connection(spool).cursor() as cursor:
+        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over
+        cursor.register("published", values)
+        cursor.execute(
+            f'create temp table shared as select "{column}" as value, count(*) as rows from published '
+            "group by value having count(*) > 1"
         )
-        values, rows = connection.execute("select count(*), coalesce(sum(rows), 0) from shared").fetchall()[0]
-        examples = connection.execute("select value from shared order by value limit ?", [EXAMPLES]).fetchall()
-    return Shared(values, int(rows), [value for (value,) in examples])
+        [(distinct, rows)] = cursor.execute("select count(*), coalesce(sum(rows), 0) from shared").fetchall()
+        examples = cursor.execute("select value from shared order by value limit ?", [EXAMPLES]).fetchall()
+    return Shared(distinct, int(rows), [value for (value,) in examples])
 
 
 def csv_lines(rows: Iterable[tuple[str | int, ...]]) -> bytes:
