@@ -289,8 +289,10 @@ def project(tmp_path: Path, **files: str) -> Path:
 def test_ctrl_c_ends_with_130_and_one_line(tmp_path: Path, folders: list[str | Path]) -> None:
     waits = "import time\n\ndef plan(task):\n    print('waiting', flush=True)\n    time.sleep(60)\n"
     script = project(tmp_path, section1__dry_run=waits)
+    # a shell starts its background jobs deaf to Ctrl-C, and these tests may be one
+    hearing = ["env", "--default-signal=INT", sys.executable]
     child = subprocess.Popen(
-        [sys.executable, script, "dry-run", *folders], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*hearing, script, "dry-run", *folders], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "waiting\n"
