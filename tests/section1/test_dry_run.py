@@ -198,6 +198,9 @@ def open_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
+    for path in (folder, folder / "in", folder / "out", folder / "out" / "state"):
+        if path.exists():
+            path.chmod(0o755)  # whoever is not root could not empty it
     shutil.rmtree(folder)
 
 
