@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -78,6 +78,10 @@ class Decision(msgspec.Struct, frozen=True):
     basis: str
     evidence: Evidence
 
+    def reads_like(self, other: Decision) -> bool:
+        """Whether both read every row that this decision's evidence has seen in the same way."""
+        return self.order == other.order or not self.evidence.either
+
     def explain(self, shape: str) -> str:
         """One sentence for the run report."""
         seen = self.evidence
@@ -101,38 +105,55 @@ def decide(declared: str, fallback: str, evidence: Evidence) -> Decision:
             return Decision("" if fallback == "reject" else fallback, basis, evidence)
 
 
-def scan(values: pa.StringArray, shapes: list[Shape]) -> dict[str, Evidence]:
+class Reading(NamedTuple):
+    """The rows of one shape: their places, their year, first and second number, and which orders give a date."""
+
+    shape: str
+    rows: Ints
+    year: Ints
+    first: Ints
+    second: Ints
+    month_first: Ints
+    day_first: Ints
+
+
+def readings(values: pa.StringArray, shapes: list[Shape]) -> list[Reading]:
+    """What the rows of each shape that occurs can be read as."""
+    return [
+        Reading(shape.text, rows, year, first, second, _is_date(year, first, second), _is_date(year, second, first))
+        for shape, rows, year, first, second in _parts(values, shapes)
+    ]
+
+
+def evidence(found: list[Reading]) -> dict[str, Evidence]:
     """Count what the rows of each shape prove."""
-    found = {}
-    for shape, rows, year, first, second in _parts(values, shapes):
-        month_first, day_first = _is_date(year, first, second), _is_date(year, second, first)
+    proven = {}
+    for shape, rows, _, first, second, month_first, day_first in found:
         both, same = month_first & day_first, first == second
-        found[shape.text] = Evidence(
+        proven[shape] = Evidence(
             month_first=int((month_first & ~day_first).sum()),
             day_first=int((day_first & ~month_first).sum()),
             either=int((both & ~same).sum()),
             same=int((both & same).sum()),
             impossible=len(rows) - int((month_first | day_first).sum()),
         )
-    return found
+    return proven
 
 
-def read(values: pa.StringArray, shapes: list[Shape], decisions: dict[str, Decision]) -> tuple[Ints, Ints]:
-    """Read dates: days since 1970-01-01 (0 where there is none) and the position in STATUSES, per row.
+def read(count: int, found: list[Reading], decisions: dict[str, Decision]) -> tuple[Ints, Ints]:
+    """The dates of `count` rows: days since 1970-01-01 (0 where there is none) and the position in STATUSES, per row.
 
     A declared order is the only one tried. Otherwise a row that can be read in one way only is read that way,
     and one that can be read in both follows the decision or is ambiguous.
     """
     import numpy as np
 
-    days = np.zeros(len(values), dtype=np.int32)
-    status = np.full(len(values), UNREADABLE, dtype=np.int8)
-    for shape, rows, year, first, second in _parts(values, shapes):
-        decision = decisions[shape.text]
-        month_first, day_first = _is_date(year, first, second), _is_date(year, second, first)
-        if decision.basis == "declared":
-            month_first &= decision.order == "month_first"
-            day_first &= decision.order == "day_first"
+    days = np.zeros(count, dtype=np.int32)
+    status = np.full(count, UNREADABLE, dtype=np.int8)
+    for shape, rows, year, first, second, *orders in found:
+        decision = decisions[shape]
+        tried = ("month_first", "day_first") if decision.basis != "declared" else (decision.order,)
+        month_first, day_first = orders[0] & ("month_first" in tried), orders[1] & ("day_first" in tried)
         undecided = month_first & day_first & (first != second)
         as_day_first = day_first & ~(month_first & (decision.order != "day_first"))
         month, day = np.where(as_day_first, second, first), np.where(as_day_first, first, second)

@@ -12,7 +12,7 @@ import msgspec
 from batch.errors import PublishError
 from batch.ledger import Ledger, Run
 from batch.publish import Output, writing
-from section1 import discover, job, judge, pipeline, settings
+from section1 import discover, job, judge, judging, settings
 from section1.settings import Settings, Task
 
 
@@ -78,7 +78,7 @@ def plan(task: Task) -> Plan:
     """
     configured = task.settings
     judge.statement(task, cache=None)
-    pipeline.date_columns(configured, task.document.where)
+    judging.date_columns(configured, task.document.where)
     next_run = settings.next_run(task, datetime.now(UTC))
     found = discover.discover(Path(configured.input.folder), configured.input.patterns)
     output = Output(Path(configured.output.folder))

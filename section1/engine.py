@@ -1,7 +1,4 @@
-"""What the engines share: the work of a run, and the verdicts on its chunks.
-
-An engine is a context manager `judging(settings, work)` that yields the verdicts in the order of the chunks.
-"""
+"""What the engines share: the work of a run, and the verdicts on its chunks."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from section1 import dates, records
+from section1 import dates, lines
 from section1.judge import Statement
 from section1.records import Chunk, Layout
 
@@ -19,28 +16,29 @@ if TYPE_CHECKING:
 
 DateColumns = dict[str, tuple[str, list[dates.Shape], bytes]]
 Decisions = dict[str, dict[str, dates.Decision]]
+Evidence = dict[str, dict[str, dates.Evidence]]
 
 
 class Work(msgspec.Struct, frozen=True):
-    """All that an engine needs to know to judge a run; `decisions` has one entry per file."""
+    """All that an engine needs to know to judge a run; `decisions` has an entry for each file that has chunks."""
 
-    chunks: list[Chunk]
     layout: Layout
     date_columns: DateColumns
-    decisions: list[Decisions]
+    decisions: dict[int, Decisions]
     statement: Statement
     view: str
     folder: str  # on a path that all workers share; for what the engine writes meanwhile
 
-    def wanted(self, statement: str) -> str:
-        """The statement with only those columns that the run needs."""
-        origins = ", source_file, record_number" if self.layout.carried else ""
-        return f"select failed, accepted_line, rejected_line{origins} from ({statement})"
-
-    def records(self, chunk: Chunk) -> pa.Table:
-        """The records of a chunk with all columns that the query can use."""
-        table = records.read(chunk, self.layout)
-        return records.with_dates(table, self.date_columns, self.decisions[chunk.file])
+    def with_dates(self, chunk: Chunk, table: pa.Table) -> tuple[pa.Table, Evidence]:
+        """A chunk's records with the columns that each configured date gives, and what its dates prove."""
+        proven: Evidence = {}
+        for name, (column, shapes, key) in self.date_columns.items():
+            found = dates.readings(lines.one(table[column]), shapes)
+            days, status = dates.read(table.num_rows, found, self.decisions[chunk.file][name])
+            for added, array in dates.columns(name, days, status, key).items():
+                table = table.append_column(added, array)
+            proven[name] = dates.evidence(found)
+        return table, proven
 
 
 class Judged(msgspec.Struct):
@@ -51,34 +49,38 @@ class Judged(msgspec.Struct):
     accepted: Iterable[memoryview]
     rejected: Iterable[memoryview]
     origins: list[tuple[str, int]]  # source_file and record_number of the accepted rows, where they are carried
+    evidence: Evidence  # what its dates prove, where that was not known before
 
 
-def judged(chunk: Chunk, table: pa.Table, *, carried: bool) -> Judged:
-    """The verdicts that the statement's result holds; the lines are views of its memory."""
+def add_evidence(total: Evidence, more: Evidence) -> None:
+    """Count what another part of the same batch proves."""
+    for name, shapes in more.items():
+        for shape, found in shapes.items():
+            total[name][shape].add(found)
+
+
+def judged(
+    work: Work, chunk: Chunk, records: pa.Table, verdicts: pa.Table, evidence: Evidence, text: bytes = b""
+) -> Judged:
+    """The verdicts on a chunk as its outputs' lines; see `lines.rejected` for the text."""
     import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
-    failed = table["failed"].to_numpy()
-    combinations, rows = np.unique(failed, return_counts=True)
+    failed = lines.one(verdicts["failed"])
+    combinations = pc.dictionary_encode(failed)
+    rows = np.bincount(combinations.indices.to_numpy(), minlength=len(combinations.dictionary))
+    bits = failed.to_numpy()
     origins: list[tuple[str, int]] = []
-    if carried:
-        accepted = np.flatnonzero(failed == 0)
-        names, numbers = (table[name].take(accepted).to_pylist() for name in ("source_file", "record_number"))
+    if work.layout.carried:
+        places = pa.array(np.flatnonzero(bits == 0))
+        names, numbers = (records[name].take(places).to_pylist() for name in ("source_file", "record_number"))
         origins = list(zip(names, numbers, strict=True))
     return Judged(
         chunk,
-        dict(zip(combinations.tolist(), rows.tolist(), strict=True)),
-        _lines(table["accepted_line"]),
-        _lines(table["rejected_line"]),
+        dict(zip(combinations.dictionary.to_pylist(), rows.tolist(), strict=True)),
+        lines.accepted(verdicts, work.statement),
+        lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
         origins,
+        evidence,
     )
-
-
-def _lines(column: pa.ChunkedArray) -> list[memoryview]:
-    """The text of a column, without a copy: an Arrow string array stores its texts one after the other."""
-    found = []
-    for part in column.chunks:
-        _, offsets, text = part.buffers()
-        if text is not None and len(part):
-            places = memoryview(offsets).cast("i")
-            found.append(memoryview(text)[places[part.offset] : places[part.offset + len(part)]])
-    return found

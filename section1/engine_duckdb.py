@@ -6,7 +6,7 @@ import os
 import re
 import warnings
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from batch.errors import EngineError
 from section1.engine import Judged, Work, judged
-from section1.records import Chunk
-from section1.settings import Settings
+from section1.intake import Portion
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,30 +43,33 @@ def connection(spool: str) -> duckdb.DuckDBPyConnection:
     return opened
 
 
-@contextmanager
-def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
-    """Verdicts in the order of the chunks. Raises EngineError when a statement fails; values are not shown."""
+def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
+    """Verdicts in the order of the portions. Raises EngineError when a statement fails; values are not shown.
+
+    While a thread per core judges, this one takes the next portion in and passes the last verdicts on.
+    """
     database = connection(work.folder)
+    statement = f"select {', '.join(work.statement.made)} from ({work.statement.duckdb})"
 
-    def one(chunk: Chunk) -> Judged:
+    def one(portion: Portion) -> Judged:
+        chunk = portion.chunk
+        dated, proven = work.with_dates(chunk, portion.table)
         with database.cursor() as cursor:
-            cursor.register(work.view, work.records(chunk))
+            cursor.register(work.view, dated)
+            del dated
             with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
-                table = cursor.execute(work.wanted(work.statement.duckdb)).to_arrow_table()
-            return judged(chunk, table, carried=work.layout.carried)
+                verdicts = cursor.execute(statement).to_arrow_table()
+        return judged(work, chunk, portion.table, verdicts, proven, portion.text)
 
-    def ordered(pool: ThreadPoolExecutor) -> Iterator[Judged]:
-        pending: deque[Future[Judged]] = deque()
-        for chunk in work.chunks:
-            pending.append(pool.submit(one, chunk))
+    workers = max(1, len(os.sched_getaffinity(0)))
+    pending: deque[Future[Judged]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for portion in portions:
+            pending.append(pool.submit(one, portion))
             if len(pending) > workers:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
-
-    workers = max(1, len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(workers) as pool:
-        yield ordered(pool)
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 import uuid
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import accumulate, groupby
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -24,7 +24,7 @@ import msgspec
 
 from batch.errors import DataError
 from batch.publish import FILE_MODE
-from section1 import judge
+from section1 import judge, records
 from section1.engine import Judged, Work, judged
 from section1.records import Chunk
 from section1.settings import Settings
@@ -60,29 +60,27 @@ class Verdict(msgspec.Struct):
     origins: list[tuple[str, int]]
 
 
-@contextmanager
-def judging(settings: Settings, work: Work) -> Iterator[Iterator[Judged]]:
+def judging(settings: Settings, work: Work, chunks: list[Chunk]) -> Generator[Judged]:
     """Verdicts in the order of the chunks. Raises EngineError when Java is missing or Spark fails."""
-    if not work.chunks:
-        yield iter(())
+    if not chunks:
         return
-    with session(settings, sum(chunk.length for chunk in work.chunks)) as spark:
+    with session(settings, sum(chunk.length for chunk in chunks)) as spark:
         with errors_of_spark():
-            answers = [row[0] for row in plan(spark, settings, work).collect()]
+            answers = [row[0] for row in plan(spark, settings, work, chunks).collect()]
         verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
-        if [verdict.position for verdict in verdicts] != list(range(len(work.chunks))):
+        if [verdict.position for verdict in verdicts] != list(range(len(chunks))):
             raise DataError("Spark's answers do not match the chunks of the input", hint="Nothing was published.")
-        yield _collected(work, verdicts)
+        yield from _collected(work, chunks, verdicts)
 
 
-def plan(spark: SparkSession, settings: Settings, work: Work) -> DataFrame:
+def plan(spark: SparkSession, settings: Settings, work: Work, chunks: list[Chunk]) -> DataFrame:
     """The whole run as one data frame; its rows are encoded Verdicts in the order of the chunks."""
-    groups = grouped(work.chunks, spark.sparkContext.defaultParallelism)
+    groups = grouped(chunks, spark.sparkContext.defaultParallelism)
     columns = judge.schema(settings)
     schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
     tasks = spark.range(0, len(groups), 1, len(groups))
-    tasks.mapInArrow(_reader(work, groups, list(columns)), schema).createOrReplaceTempView(work.view)
-    return spark.sql(work.statement.spark).mapInArrow(_writer(work, groups), "verdict binary")
+    tasks.mapInArrow(_reader(work, chunks, groups, list(columns)), schema).createOrReplaceTempView(work.view)
+    return spark.sql(work.statement.spark).mapInArrow(_writer(work, chunks, groups), "verdict binary")
 
 
 def grouped(chunks: list[Chunk], cores: int) -> list[range]:
@@ -100,14 +98,16 @@ def grouped(chunks: list[Chunk], cores: int) -> list[range]:
     return groups
 
 
-def _reader(work: Work, groups: list[range], columns: list[str]) -> Callable[[Batches], Batches]:
+def _reader(work: Work, chunks: list[Chunk], groups: list[range], columns: list[str]) -> Callable[[Batches], Batches]:
     """For the workers: a task's number becomes the records of its chunks."""
 
     def read(batches: Batches) -> Batches:
         for batch in batches:
             for task in batch["id"].to_pylist():
                 for position in groups[task]:
-                    yield from plain(work.records(work.chunks[position]).select(columns)).to_batches()
+                    chunk = chunks[position]
+                    table, _ = work.with_dates(chunk, records.read(chunk, work.layout))
+                    yield from plain(table.select(columns)).to_batches()
 
     return read
 
@@ -123,7 +123,7 @@ def plain(table: pa.Table) -> pa.Table:
     return table
 
 
-def _writer(work: Work, groups: list[range]) -> Callable[[Batches], Batches]:
+def _writer(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[Batches], Batches]:
     """For the workers: the lines of a task's records go into part files, the verdicts on its chunks come back."""
 
     def write(batches: Batches) -> Batches:
@@ -132,22 +132,26 @@ def _writer(work: Work, groups: list[range]) -> Callable[[Batches], Batches]:
 
         context = TaskContext.get()
         assert context is not None, "this runs in Spark's workers"
-        verdicts = written(work, groups[context.partitionId()], batches)
+        group = groups[context.partitionId()]
+        verdicts = written(work, group.start, chunks[group.start : group.stop], batches)
         answers = [msgspec.msgpack.encode(verdict) for verdict in verdicts]
         yield pa.RecordBatch.from_pydict({"verdict": pa.array(answers, pa.binary())})
 
     return write
 
 
-def written(work: Work, group: range, batches: Iterable[pa.RecordBatch]) -> list[Verdict]:
-    """Write the lines of a group's records into part files. Spark cuts batches as it likes: chunks are found by count.
+def written(work: Work, first: int, chunks: list[Chunk], batches: Iterable[pa.RecordBatch]) -> list[Verdict]:
+    """Write the lines of a group's records into part files; `first` is the position of its first chunk.
+
+    Spark cuts batches as it likes: chunks are found by count.
 
     Raises ValueError for records that come in another order than they were read.
     """
-    chunks = [work.chunks[position] for position in group]
     ends = list(accumulate(chunk.records for chunk in chunks))
     part = uuid.uuid4().hex
-    verdicts = [Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in group]
+    verdicts = [
+        Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in range(first, first + len(chunks))
+    ]
     with ExitStack() as stack:
         accepted, rejected = (stack.enter_context(_new_file(path)) for path in _part_files(work, part))
         row = 0
@@ -183,7 +187,8 @@ def _write(
     """Append a part of a chunk to the part files and count it into the chunk's verdict."""
     import pyarrow as pa
 
-    some = judged(chunk, pa.Table.from_batches([batch]), carried=work.layout.carried)
+    table = pa.Table.from_batches([batch])
+    some = judged(work, chunk, table, table, {})
     for bits, rows in some.failed.items():
         verdict.failed[bits] = verdict.failed.get(bits, 0) + rows
     verdict.accepted = _append(accepted, some.accepted, verdict.accepted)
@@ -204,17 +209,18 @@ def _part_files(work: Work, part: str) -> tuple[Path, Path]:
     return Path(work.folder, f"{part}.accepted"), Path(work.folder, f"{part}.rejected")
 
 
-def _collected(work: Work, verdicts: list[Verdict]) -> Iterator[Judged]:
+def _collected(work: Work, chunks: list[Chunk], verdicts: list[Verdict]) -> Iterator[Judged]:
     """The verdicts with their lines from the part files, which are removed once they are read."""
     for part, group in groupby(verdicts, key=lambda verdict: verdict.part):
         accepted, rejected = _part_files(work, part)
         for verdict in group:
             yield Judged(
-                work.chunks[verdict.position],
+                chunks[verdict.position],
                 verdict.failed,
                 _blocks(accepted, verdict.accepted),
                 _blocks(rejected, verdict.rejected),
                 verdict.origins,
+                {},
             )
         accepted.unlink()
         rejected.unlink()

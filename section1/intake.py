@@ -1,4 +1,4 @@
-"""A file becomes chunks of records for the engine, fragments for the quarantine, and evidence about its dates."""
+"""A file becomes chunks of records for the engine, and fragments for the quarantine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,28 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from batch.publish import FOLDER_MODE, DurableFile
-from section1 import dates
 from section1.discover import BLOCK, GzipError, Source, is_packed, unpack
-from section1.records import BOM, LINE_END, Chunk, Layout, changed, parse_plain, parse_quoted, pieces, unquote
+from section1.records import (
+    BOM,
+    LINE_END,
+    Chunk,
+    Layout,
+    changed,
+    parse_plain,
+    parse_quoted,
+    pieces,
+    unquote,
+    with_origin,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from section1.dates import Ints
+
 RECORD_BYTES = 48  # a chunk has no more records than if each had these bytes: memory follows rows as well as bytes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ADDED = ("source_file", "record_number")
-
-Evidence = dict[str, dict[str, dates.Evidence]]
-DateColumns = dict[str, tuple[str, list[dates.Shape], bytes]]
 
 
 class FileReport(msgspec.Struct, kw_only=True):
@@ -53,16 +62,27 @@ class FileReport(msgspec.Struct, kw_only=True):
         )
 
 
+class Portion(NamedTuple):
+    """A chunk with its records: the columns that were asked for, source_file and record_number.
+
+    `text` is the chunk's bytes, where they are plain.
+    """
+
+    chunk: Chunk
+    table: pa.Table
+    text: bytes
+
+
 class Part(NamedTuple):
-    """The next stretch of a file: its bytes, pieces and records, and what intake has to see of the records."""
+    """The next stretch of a file: its bytes, pieces and records, and the numbers of records between fragments."""
 
     length: int
     pieces: int
-    records: int
     record_bytes: int
     table: pa.Table
-    plain: bool = False
+    numbers: Ints | None = None
     quoted: bool = False
+    text: bytes = b""
 
 
 class Quarantine:
@@ -118,18 +138,19 @@ class Quarantine:
 
 
 class Intake:
-    """Takes in the files of one run."""
+    """Takes in the files of one batch; of each record, it reads the columns that are wanted."""
 
-    def __init__(self, layout: Layout, chunk_bytes: int, columns: DateColumns, quarantine: Quarantine, spool: Path):
+    def __init__(
+        self, layout: Layout, chunk_bytes: int, quarantine: Quarantine, spool: Path, wanted: tuple[str, ...] = ()
+    ) -> None:
         self.layout = layout
         self.chunk_bytes = chunk_bytes
-        self.columns = columns
         self.quarantine = quarantine
         self.spool = spool
+        self.wanted = wanted or layout.wanted
 
-    def take(self, source: Source, evidence: Evidence, file: int) -> tuple[FileReport, list[Chunk]]:
-        """Scan one file; counts what its dates prove into `evidence`."""
-        report = FileReport(name=source.name, sha256=source.sha256, bytes=source.bytes)
+    def take(self, source: Source, report: FileReport, file: int) -> Iterator[Portion]:
+        """Scan one file, the run's `file`th, chunk by chunk; what becomes of its bytes is counted into the report."""
         path = source.path
         if is_packed(source.name):
             path = str(self.spool / f"{source.sha256}.csv")
@@ -137,23 +158,23 @@ class Intake:
                 report.bytes = _unpack(source.path, path)
             except GzipError as error:
                 os.unlink(path)
-                return self._refuse(report, source.path, str(error)), []
+                self._refuse(report, source.path, str(error))
+                return
         fd = os.open(path, os.O_RDONLY)
         try:
             start, header, refused = self._header(fd, report.bytes)
             if refused:
-                return self._refuse(report, path, refused), []
+                self._refuse(report, path, refused)
+                return
             report.header_bytes = start
-            chunks = list(self._chunks(fd, path, report, start, header, evidence, file))
+            yield from self._portions(fd, path, report, start, header, file)
         finally:
             os.close(fd)
-        return report, chunks
 
-    def _refuse(self, report: FileReport, path: str, reason: str) -> FileReport:
+    def _refuse(self, report: FileReport, path: str, reason: str) -> None:
         report.refused = reason
         with open(path, "rb") as file:
             report.bytes = self.quarantine.add(report, 0, 0, reason, iter(lambda: file.read(BLOCK), b""))
-        return report
 
     def _header(self, fd: int, size: int) -> tuple[int, tuple[str, ...], str]:
         """The end of the header line, its columns, and why the file cannot be judged row by row (or nothing)."""
@@ -183,69 +204,58 @@ class Intake:
             return 0, (), "unknown_column"
         return end, tuple(known.get(name, name) for name in names), ""
 
-    def _chunks(
-        self,
-        fd: int,
-        path: str,
-        report: FileReport,
-        start: int,
-        header: tuple[str, ...],
-        evidence: Evidence,
-        file: int,
-    ) -> Iterator[Chunk]:
+    def _portions(
+        self, fd: int, path: str, report: FileReport, start: int, header: tuple[str, ...], file: int
+    ) -> Iterator[Portion]:
         number, size = 1, self.chunk_bytes
         most = max(size // RECORD_BYTES, 1 << 10)
         while start < report.bytes:
             part = self._clean(fd, report, start, size, header)
             if part is None:
                 part = self._strict(fd, report, start, size, most, number, header)
-            elif part.records > most:
+            elif part.pieces > most:
                 size //= 2
                 continue
-            for name, (column, shapes, _) in self.columns.items():
-                for shape, found in dates.scan(part.table[column].combine_chunks(), shapes).items():
-                    evidence[name][shape].add(found)
-            if part.records:
+            if records := part.table.num_rows:
                 report.record_bytes += part.record_bytes
-                report.records += part.records
-                kinds = part.plain, file, part.quoted
-                yield Chunk(path, start, part.length, report.name, header, number, part.records, *kinds)
+                report.records += records
+                kinds = bool(part.text), file, part.quoted
+                chunk = Chunk(path, start, part.length, report.name, header, number, records, *kinds)
+                yield Portion(chunk, with_origin(part.table, chunk, part.numbers), part.text)
             start += part.length
             number += part.pieces
 
-    def _seen(self, header: tuple[str, ...]) -> tuple[str, ...]:
-        """The columns that intake has to see: those with dates, or any one to count the records by."""
-        return tuple(dict.fromkeys(column for column, _, _ in self.columns.values())) or header[:1]
-
     def _clean(self, fd: int, report: FileReport, start: int, size: int, header: tuple[str, ...]) -> Part | None:
         """The next records, where there are no fragments among them; else None."""
-        limit, seen = self.layout.limit, self._seen(header)
+        limit, wanted = self.layout.limit, self.wanted
         buffer = os.pread(fd, size, start)
         if not buffer:
             raise changed(report.name)
         if start + len(buffer) < report.bytes:
             buffer = buffer[: buffer.rfind(b"\n") + 1]
-        if buffer and (table := parse_plain(buffer, header, seen, limit)) is not None:
-            return Part(len(buffer), table.num_rows, table.num_rows, len(buffer), table, plain=True)
+        if buffer and (table := parse_plain(buffer, header, wanted, limit)) is not None:
+            return Part(len(buffer), table.num_rows, len(buffer), table, text=buffer)
         buffer = os.pread(fd, size + limit, start)
         complete = start + len(buffer) >= report.bytes
-        if (found := parse_quoted(buffer, header, seen, limit, size, complete=complete)) is None:
+        if (found := parse_quoted(buffer, header, wanted, limit, size, complete=complete)) is None:
             return None
         end, table = found
-        return Part(end, table.num_rows, table.num_rows, end, table, quoted=True)
+        return Part(end, table.num_rows, end, table, quoted=True)
 
     def _strict(
         self, fd: int, report: FileReport, start: int, size: int, most: int, number: int, header: tuple[str, ...]
     ) -> Part:
         """The next records and fragments, at most so many, as the strict reader sees them."""
+        import numpy as np
         import pyarrow as pa
 
-        limit, seen = self.layout.limit, self._seen(header)
+        limit = self.layout.limit
         buffer = os.pread(fd, size + limit, start)
         complete = start + len(buffer) >= report.bytes
-        length = found = records = record_bytes = 0
-        texts: list[list[bytes]] = [[] for _ in seen]
-        columns = [(header.index(name), values.append) for name, values in zip(seen, texts, strict=True)]
+        length = found = record_bytes = 0
+        numbers: list[int] = []
+        texts: list[list[bytes]] = [[] for _ in self.wanted]
+        columns = [(header.index(name), values.append) for name, values in zip(self.wanted, texts, strict=True)]
         for piece in pieces(buffer, len(header), limit, complete=complete):
             if piece.start >= size or found == most:
                 break
@@ -253,7 +263,7 @@ class Intake:
                 content = buffer[piece.start : piece.end]
                 self.quarantine.add(report, number + found, start + piece.start, piece.reason, [content])
             else:
-                records += 1
+                numbers.append(number + found)
                 record_bytes += piece.end - piece.start
                 for place, append in columns:
                     append(unquote(piece.fields[place]))
@@ -261,8 +271,9 @@ class Intake:
         if length == 0:  # a line longer than a record may be: keep it without ever holding it whole
             length = self.quarantine.add(report, number, start, "record_too_long", _line(fd, start))
             found = 1
-        table = pa.table([pa.array(values, pa.binary()).cast(pa.string()) for values in texts], names=list(seen))
-        return Part(length, found, records, record_bytes, table)
+        arrays = [pa.array(values, pa.binary()).cast(pa.string()) for values in texts]
+        table = pa.table(arrays, names=list(self.wanted))
+        return Part(length, found, record_bytes, table, np.array(numbers, np.int64))
 
 
 @lru_cache

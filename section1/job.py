@@ -101,7 +101,7 @@ def process(task: Task) -> Summary:
     """
     settings, output = task.settings, Output(Path(task.settings.output.folder))
     with exclusively(task, output, "run") as run:
-        from section1 import discover, judge, pipeline, report
+        from section1 import discover, judge, judging, pipeline, report
 
         statement = judge.statement(task)
         found = discover.discover(Path(settings.input.folder), settings.input.patterns)
@@ -111,7 +111,7 @@ def process(task: Task) -> Summary:
         run.notices += [f"{name} {reason}" for name, reason in found.skipped.items()]
         for notice in run.notices:
             log.warning(notice)
-        batch = pipeline.Batch(new, pipeline.layout(settings))
+        batch = judging.Batch(new, judging.layout(settings))
         return pipeline.publish(task, output, run, statement, [batch])
 
 

@@ -1,7 +1,7 @@
 """The configured SQL becomes one statement that labels every row, and is checked before any engine starts.
 
-The statement gives, for each record, a bit per failed rule and either the line of the successful file or that of
-the unsuccessful one. Which of the two depends on the bits alone, so no row can be in both or in neither.
+The statement gives, for each record, a bit per failed rule and the fields that its output adds. Which of the two
+outputs depends on the bits alone, so no row can be in both or in neither.
 """
 
 from __future__ import annotations
@@ -18,31 +18,44 @@ from batch import config
 from batch.errors import ConfigError
 from section1 import query
 from section1.query import DIALECT
-from section1.settings import FAILED_RULES, ROOT, Settings, Task
+from section1.settings import ROOT, Settings, Task
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
-SPECIAL = """r'[",\\r\\n]'"""  # what a CSV field may only have in quotes
-NEVER_QUOTED = ("BOOLEAN", "DATE", "INT", "BIGINT")  # as text they are plain CSV fields
 
 
 class Statement(msgspec.Struct, frozen=True):
     """The judging statement in both dialects, over the view that the settings name.
 
-    Its columns are failed (a bit per rule), source_file, record_number, accepted_line and rejected_line. Lines end
-    in a line feed; the one that does not apply is null.
+    Its columns are those of the input with source_file and record_number; `failed`, a bit per rule; and as text
+    accepted_0 and so on, the fields of the successful file, and rejected_0 and so on, those that the unsuccessful
+    file adds: both null in rows that belong to the other file. The tuples name them as the files do, in order.
     """
 
     spark: str
     duckdb: str
-    accepted_header: str
-    rejected_header: str
+    accepted: tuple[str, ...]
+    rejected: tuple[str, ...]
+    rules: tuple[str, ...]
+
+    @property
+    def made(self) -> list[str]:
+        """The columns that the statement makes."""
+        return [
+            "failed",
+            *(f"accepted_{number}" for number in range(len(self.accepted))),
+            *(f"rejected_{number}" for number in range(len(self.rejected))),
+        ]
+
+    def failed_rules(self, bits: int) -> list[str]:
+        """The names of the rules whose bits are set."""
+        return [name for position, name in enumerate(self.rules) if bits >> position & 1]
 
 
 def schema(settings: Settings) -> dict[str, str]:
     """The columns that the query can use, with their Spark types."""
     columns = dict.fromkeys(settings.input.columns, TEXT)
-    columns |= {"source_file": TEXT, "record_number": LONG, "csv_safe": BOOLEAN}
+    columns |= {"source_file": TEXT, "record_number": LONG}
     for name in settings.dates:
         columns |= {f"{name}_date": DATE, f"{name}_ymd": TEXT, f"{name}_digest": TEXT, f"{name}_status": TEXT}
     return columns
@@ -82,48 +95,30 @@ def _compile(task: Task) -> Statement:
     import sqlglot
 
     settings, output = task.settings, task.settings.output
-    derived, columns, tests, published = _checked(task)
-    accepted = {f"accepted_fields.`{name}`": sql for (kind, name), sql in published.items() if kind == "successful"}
+    derived, tests, published = _checked(task)
+    accepted = [sql for (kind, _), sql in published.items() if kind == "successful"]
     rejected = [sql for (kind, _), sql in published.items() if kind == "unsuccessful"]
-    fields = ", ".join(f"'{place.split('`')[1]}', {_text(sql)}" for place, sql in accepted.items())
-    quotable = [place for place, sql in accepted.items() if columns.get(sql) not in NEVER_QUOTED]
-    original = [*(f"`{column}`" for column in settings.input.columns), "source_file"]
-    failure = [
-        f"case when csv_safe then {_joined(original)} else {_joined(map(_quoted, original))} end",
-        "cast(record_number as string)",
-        *(_text(sql) if columns.get(sql) in NEVER_QUOTED else _quoted(_text(sql)) for sql in rejected),
-        _names(list(settings.rules)),
-    ]
+    originals = ", ".join(f"`{column}`" for column in settings.input.columns)
+    fields = [f"case when failed = 0 then {_text(sql)} end as accepted_{n}" for n, sql in enumerate(accepted)]
+    fields += [f"case when failed <> 0 then {_text(sql)} end as rejected_{n}" for n, sql in enumerate(rejected)]
     spark = f"""
         with derived as ({derived}
         ),
         judged as (select *, {", ".join(tests)} from derived),
-        labelled as (select *, {_bits(settings)} as failed from judged),
-        published as (select *, case when failed = 0 then named_struct({fields}) end as accepted_fields from labelled)
-        select
-          failed,
-          source_file,
-          record_number,
-          case when failed <> 0 then null
-            when concat_ws('', {", ".join(quotable or ["''"])}) rlike {SPECIAL} then
-              {_line([_quoted(place) if place in quotable else place for place in accepted])}
-            else {_line(list(accepted))}
-          end as accepted_line,
-          case when failed <> 0 then {_line(failure)} end as rejected_line
-        from published"""
-    duckdb = sqlglot.transpile(spark, read=DIALECT, write="duckdb")[0]
-    failures = (
-        *settings.input.columns,
-        "source_file",
-        "record_number",
-        *output.unsuccessful.columns,
-        FAILED_RULES,
+        labelled as (select *, {_bits(settings)} as failed from judged)
+        select {", ".join([originals, "source_file", "record_number", "failed", *fields])}
+        from labelled"""
+    return Statement(
+        spark,
+        sqlglot.transpile(spark, read=DIALECT, write="duckdb")[0],
+        tuple(output.successful.columns),
+        tuple(output.unsuccessful.columns),
+        tuple(settings.rules),
     )
-    return Statement(spark, duckdb, ",".join(output.successful.columns) + "\n", ",".join(failures) + "\n")
 
 
-def _checked(task: Task) -> tuple[str, dict[str, str], list[str], dict[tuple[str, str], str]]:
-    """The query, its result's columns with their types, the rules as columns, and the output columns' expressions."""
+def _checked(task: Task) -> tuple[str, list[str], dict[tuple[str, str], str]]:
+    """The query, the rules as columns, and the output columns' expressions."""
     settings, place = task.settings, task.document.place
 
     def sql(text: str, *keys: str) -> str:
@@ -143,13 +138,15 @@ def _checked(task: Task) -> tuple[str, dict[str, str], list[str], dict[tuple[str
             published[kind, name] = sql(text, *keys)
             query.check_expression(published[kind, name], columns, place(*keys))
     _check_reserved(task, columns)
-    return derived, columns, tests, published
+    return derived, tests, published
 
 
 def _check_reserved(task: Task, columns: Iterable[str]) -> None:
     """Names that the statement needs for itself: those of its own columns and steps."""
     settings, where = task.settings, task.document.where
-    own = {"failed", "accepted_fields", *(f"passed_{name}" for name in settings.rules)}
+    own = {"failed", *(f"passed_{name}" for name in settings.rules)}
+    own |= {f"accepted_{number}" for number in range(len(settings.output.successful.columns))}
+    own |= {f"rejected_{number}" for number in range(len(settings.output.unsuccessful.columns))}
     if taken := {name.lower() for name in own} & set(columns):
         raise ConfigError(f"a column may not be called {', '.join(sorted(taken))} here", where=where("query"))
     if settings.input.view.lower() in query.STEPS:
@@ -166,38 +163,5 @@ def _bits(settings: Settings) -> str:
     return " + ".join(terms)
 
 
-def failed_rules(settings: Settings, bits: int) -> list[str]:
-    """The names of the rules whose bits are set."""
-    return [name for position, name in enumerate(settings.rules) if bits >> position & 1]
-
-
-def _names(rules: list[str]) -> str:
-    """The names of the failed rules. To look up a combination of eight bits is cheaper than eight conditions."""
-    found = []
-    for first in range(0, len(rules), 8):
-        group = rules[first : first + 8]
-        texts = (
-            "".join(f";{name}" for n, name in enumerate(group) if bits >> n & 1) for bits in range(1 << len(group))
-        )
-        place = f"shiftright(failed, {first}) & 255" if len(rules) > 8 else "failed"
-        found.append(f"element_at(array({', '.join(map(repr, texts))}), cast({place} as int) + 1)")
-    return f"substr(concat({', '.join(found)}), 2)"
-
-
-def _joined(fields: Iterable[str]) -> str:
-    """Fields that are never null, with commas between them."""
-    return f"concat_ws(',', {', '.join(fields)})"
-
-
-def _line(fields: list[str]) -> str:
-    """A CSV line of fields that are never null."""
-    return f"concat({_joined(fields)}, chr(10))"
-
-
 def _text(expression: str) -> str:
     return f"coalesce(cast(({expression}\n) as string), '')"
-
-
-def _quoted(text: str) -> str:
-    """A CSV field: in quotes where it has to be (RFC 4180)."""
-    return f"""case when {text} rlike {SPECIAL} then concat('"', replace({text}, '"', '""'), '"') else {text} end"""

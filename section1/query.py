@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlglot import Token, exp
 
 DIALECT = "databricks"  # Spark SQL in ANSI mode, as sqlglot calls it
-STEPS = ("derived", "judged", "labelled", "published")  # what the judging statement calls its own steps
+STEPS = ("derived", "judged", "labelled")  # what the judging statement calls its own steps
 
 _SAME_ON_BOTH = {"make_date"}  # functions that sqlglot does not know, and both engines do
 _BY_CHANCE = re.compile(

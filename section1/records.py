@@ -46,6 +46,11 @@ class Layout(msgspec.Struct, frozen=True):
         """The bytes that a record may have. A record that was accepted as one can be replayed."""
         return self.max_record_bytes + (CARRIED_BYTES if self.carried else 0)
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The columns to read from a file."""
+        return (*self.columns, "source_file", "record_number") if self.carried else self.columns
+
 
 class Chunk(msgspec.Struct, frozen=True):
     """A byte range of a file that holds whole records; the unit of work of every engine.
@@ -243,31 +248,36 @@ def changed(name: str) -> DataError:
 
 
 def read(chunk: Chunk, layout: Layout) -> pa.Table:
-    """The records of a chunk, in order: the layout's columns as text, source_file, record_number and csv_safe.
+    """The records of a chunk, in order: the layout's columns as text, source_file and record_number.
 
-    csv_safe tells that no field of the record needs quotes in a CSV file. Raises DataError where the file changed.
+    Raises DataError where the file changed.
     """
-    import numpy as np
-    import pyarrow as pa
-
-    wanted = (*layout.columns, "source_file", "record_number") if layout.carried else layout.columns
+    wanted, numbers = layout.wanted, None
     buffer = load(chunk)
     if chunk.plain or chunk.quoted:
         table = _parse(buffer, chunk.header, wanted, quoted=chunk.quoted)
-        numbers = np.arange(chunk.first_record, chunk.first_record + chunk.records)
     else:
         table, numbers = _strict(chunk, layout, buffer, wanted)
     if table is None or table.num_rows != chunk.records:
         raise changed(chunk.source_file)
+    return with_origin(table, chunk, numbers)
+
+
+def with_origin(table: pa.Table, chunk: Chunk, numbers: dates.Ints | None = None) -> pa.Table:
+    """A chunk's records with source_file and record_number, which count on from the chunk's first if not given.
+
+    A record that brings them, as text, keeps its own.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if (place := table.schema.get_field_index("record_number")) >= 0:
+        return table.set_column(place, "record_number", table["record_number"].cast(pa.int64()))
     count = table.num_rows
-    if layout.carried:
-        table = table.set_column(table.schema.get_field_index("record_number"), "record_number",
-                                 table["record_number"].cast(pa.int64()))  # fmt: skip
-    else:
-        table = table.append_column("source_file", _constant(chunk.source_file, count))
-        table = table.append_column("record_number", pa.array(numbers))
-    safe = chunk.plain and not re.search(r'[",\r\n]', chunk.source_file)
-    return table.append_column("csv_safe", pa.DictionaryArray.from_arrays(np.zeros(count, np.int8), [safe]))
+    if numbers is None:
+        numbers = np.arange(chunk.first_record, chunk.first_record + count)
+    source = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([chunk.source_file]))
+    return table.append_column("source_file", source).append_column("record_number", pa.array(numbers))
 
 
 def _strict(chunk: Chunk, layout: Layout, buffer: bytes, wanted: tuple[str, ...]) -> tuple[pa.Table, dates.Ints]:
@@ -286,23 +296,3 @@ def _strict(chunk: Chunk, layout: Layout, buffer: bytes, wanted: tuple[str, ...]
                 append(unquote(piece.fields[place]))
     arrays = [pa.array(values, pa.binary()).cast(pa.string()) for values in texts]
     return pa.table(arrays, names=list(wanted)), np.array(numbers, dtype=np.int64)
-
-
-def _constant(text: str, count: int) -> pa.Array:
-    import numpy as np
-    import pyarrow as pa
-
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, np.int8)), pa.array([text]))
-
-
-def with_dates(
-    table: pa.Table,
-    columns: dict[str, tuple[str, list[dates.Shape], bytes]],
-    decisions: dict[str, dict[str, dates.Decision]],
-) -> pa.Table:
-    """The records with the columns that each configured date gives; `columns` maps name to (column, shapes, key)."""
-    for name, (column, shapes, key) in columns.items():
-        days, status = dates.read(table[column].combine_chunks(), shapes, decisions[name])
-        for added, array in dates.columns(name, days, status, key).items():
-            table = table.append_column(added, array)
-    return table

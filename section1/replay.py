@@ -14,11 +14,11 @@ import msgspec
 
 from batch.errors import ConfigError
 from batch.publish import Output
-from section1 import discover, judge, pipeline, report
+from section1 import discover, judge, judging, pipeline, report
 from section1.discover import Source
-from section1.intake import Evidence
+from section1.engine import Evidence
 from section1.job import exclusively
-from section1.pipeline import Batch
+from section1.judging import Batch
 from section1.settings import Settings, Task
 
 
@@ -82,7 +82,7 @@ def _originals(output: Output, run_ids: list[str]) -> list[str]:
 def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -> Batch:
     """The rejected rows of a run as a batch, without those that a replay has published since."""
     manifest = output.manifest(parent)
-    path = output.folder(parent) / str(manifest["unsuccessful"]) / pipeline.FILE_NAME
+    path = output.folder(parent) / str(manifest["unsuccessful"]) / judging.FILE_NAME
     done = output.ledger.replayed(parent)
     if done:
         kept = spool / f"{parent}.csv"
@@ -103,4 +103,4 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
     stamp = discover.stamp(str(path))
     source = Source(str(path), parent, digest, stamp[1], stamp)
     evidence = msgspec.convert(manifest["evidence"], Evidence)
-    return Batch([source], pipeline.layout(settings, carried=True), evidence)
+    return Batch([source], judging.layout(settings, carried=True), evidence)

@@ -15,7 +15,7 @@ from batch.publish import Output
 from section1.engine import Decisions
 from section1.engine_duckdb import connection, errors_of_duckdb
 from section1.intake import FileReport
-from section1.judge import failed_rules
+from section1.judge import Statement
 from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
@@ -87,14 +87,14 @@ def shown(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
-def count(report: FileReport, failed: dict[int, int], settings: Settings) -> None:
+def count(report: FileReport, failed: dict[int, int], statement: Statement) -> None:
     """Add the verdicts on a chunk to its file's report."""
     for bits, rows in failed.items():
         if bits == 0:
             report.accepted += rows
         else:
             report.rejected += rows
-        for rule in failed_rules(settings, bits):
+        for rule in statement.failed_rules(bits):
             report.reasons[rule] = report.reasons.get(rule, 0) + rows
 
 

@@ -18,7 +18,7 @@ from batch.errors import ConfigError
 from section1 import dates
 
 ROOT = Path(__file__).parent.parent
-ADDED_BY_INTAKE = ("source_file", "record_number", "csv_safe")
+ADDED_BY_INTAKE = ("source_file", "record_number")
 ADDED_BY_DATES = ("date", "ymd", "digest", "status")
 FAILED_RULES = "failed_rules"
 KEPT_BY_PUBLISHING = ("runs", "state", "current")

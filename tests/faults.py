@@ -262,7 +262,7 @@ def _install_sqlite(effects: Effects) -> None:
 def _install_steps(effects: Effects) -> None:
     from batch.ledger import Ledger
     from batch.publish import Output
-    from section1 import discover, intake, pipeline, report
+    from section1 import discover, intake, report
 
     def entering(step: str, owner: Any, name: str) -> None:
         real = getattr(owner, name)
@@ -275,12 +275,12 @@ def _install_steps(effects: Effects) -> None:
 
     entering("discover", discover, "discover")
     entering("intake", intake.Intake, "take")
-    entering("judge", pipeline, "_judge")
     entering("publish", Output, "publish")
     entering("record", Ledger, "record")
     count = report.count
 
     def counted(*arguments: Any) -> None:
+        effects.step = "judge"
         effects.point("verdict")
         count(*arguments)
 

@@ -39,7 +39,7 @@ def written(shape: str, order: str, year: int, month: int, day: int) -> str:
 
 def read(texts: list[str], decisions: dict[str, Decision]) -> list[tuple[int, date | None]]:
     shapes = [dates.parse_shape(shape) for shape in decisions]
-    days, status = dates.read(pa.array(texts, pa.string()), shapes, decisions)
+    days, status = dates.read(len(texts), dates.readings(pa.array(texts, pa.string()), shapes), decisions)
     found = zip(map(int, status), map(int, days), strict=True)
     return [(kind, date.fromordinal(dates.EPOCH + day) if kind == OK else None) for kind, day in found]
 
@@ -91,7 +91,7 @@ def readings(text: str, shape: str) -> tuple[date | None, date | None]:
 def test_nothing_is_guessed(batch: list[str], fallback: str, before: int) -> None:
     shapes = ["99/99/9999", "99-99-9999"]
     values = pa.array(["x"] * before + batch, pa.string()).slice(before)
-    evidence = dates.scan(values, [dates.parse_shape(shape) for shape in shapes])
+    evidence = dates.evidence(dates.readings(values, [dates.parse_shape(shape) for shape in shapes]))
     decisions = {shape: dates.decide("infer", fallback, evidence.get(shape, Evidence())) for shape in shapes}
     found = read(batch, decisions)
     for shape in shapes:
@@ -175,7 +175,7 @@ def test_the_columns_of_a_date(some: list[date], key: bytes) -> None:
     assert [day for _, day in found] == [None, *some]
     shapes = [dates.parse_shape("99/99/9999")]
     values = pa.array(["x", *(f"{day:%d/%m/}{day.year:04}" for day in some)], pa.string())
-    days, status = dates.read(values, shapes, {"99/99/9999": decided("day_first")})
+    days, status = dates.read(len(values), dates.readings(values, shapes), {"99/99/9999": decided("day_first")})
     columns = {name: array.to_pylist() for name, array in dates.columns("b", days, status, key).items()}
     texts = [day.isoformat().replace("-", "") for day in some]
     sign = hmac.new(key, b"", "sha256") if key else hashlib.sha256()
@@ -193,8 +193,8 @@ def test_the_columns_of_a_date(some: list[date], key: bytes) -> None:
 
 
 def test_the_check_value_of_the_challenge() -> None:
-    columns = dates.columns("b", *dates.read(pa.array(["1971-07-03"]), [dates.parse_shape("9999-99-99")],
-                                             {"9999-99-99": decided("month_first")}), b"")  # fmt: skip
+    found = dates.readings(pa.array(["1971-07-03"]), [dates.parse_shape("9999-99-99")])
+    columns = dates.columns("b", *dates.read(1, found, {"9999-99-99": decided("month_first")}), b"")
     assert columns["b_digest"][0].as_py().startswith("fc7cb")
 
 

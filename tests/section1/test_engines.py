@@ -21,6 +21,7 @@ from batch.errors import EngineError
 from section1 import engine_spark, job, replay, settings
 from section1.engine import Work
 from section1.generate import generate
+from section1.judge import Statement
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings
 
@@ -251,12 +252,13 @@ def test_records_in_another_order_are_refused(tmp_path: Path) -> None:
     import pyarrow as pa
 
     chunk = Chunk("", 0, 1, "a.csv", (), 7, 2, True, 0)
-    work = Work([chunk], Layout((), 1), {}, [], None, "", str(tmp_path))  # type: ignore[arg-type]
+    statement = Statement("", "", ("name",), (), ("rule",))
+    work = Work(Layout((), 1), {}, {}, statement, "", str(tmp_path))
     for numbers, source in (([8, 7], "a.csv"), ([6, 7], "a.csv"), ([7, 8], "b.csv")):
         columns = {"failed": [0, 0], "source_file": [source] * 2, "record_number": numbers,
-                   "accepted_line": ["x\n", "y\n"], "rejected_line": pa.nulls(2, pa.string())}  # fmt: skip
+                   "accepted_0": ["x", "y"]}  # fmt: skip
         with pytest.raises(ValueError, match="another order"):
-            engine_spark.written(work, range(1), [pa.RecordBatch.from_pydict(columns)])
+            engine_spark.written(work, 0, [chunk], [pa.RecordBatch.from_pydict(columns)])
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])
@@ -284,8 +286,8 @@ def test_a_failing_worker_is_named_without_values(tmp_path: Path, monkeypatch: p
     tidy(source)
     collected = engine_spark.plan
 
-    def without_files(spark: Any, given: Settings, work: Work) -> Any:
-        return collected(spark, given, msgspec.structs.replace(work, folder=str(tmp_path / "not shared")))
+    def without_files(spark: Any, given: Settings, work: Work, chunks: list[Chunk]) -> Any:
+        return collected(spark, given, msgspec.structs.replace(work, folder=str(tmp_path / "not shared")), chunks)
 
     monkeypatch.setattr(engine_spark, "plan", without_files)
     with pytest.raises(EngineError, match=r"worker of Spark failed: FileNotFoundError at .*engine_spark\.py:\d+"):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from batch.errors import DataError
 from section1.discover import Source
-from section1.intake import Intake, Quarantine
+from section1.intake import FileReport, Intake, Quarantine
 from section1.records import BOM, Chunk, Layout, Piece, parse_plain, parse_quoted, pieces, read, unquote
 
 settings.register_profile("unhurried", deadline=None)
@@ -171,13 +171,15 @@ def take(data: bytes, chunk_bytes: int, limit: int, folder: Path) -> Taken:
     path.write_bytes(header + data)
     quarantine = Quarantine(folder / "quarantine")
     layout = Layout(NAMES[:2], limit)
-    intake = Intake(layout, chunk_bytes, {}, quarantine, folder)
+    intake = Intake(layout, chunk_bytes, quarantine, folder)
     source = Source(str(path), "x.csv", "", len(header + data), ())
-    report, chunks = intake.take(source, {}, 0)
+    report = FileReport(name="x.csv", sha256="", bytes=source.bytes)
+    portions = list(intake.take(source, report, 0))
     quarantine.close()
     index = folder / "quarantine" / "fragments.csv"
     fragments = index.read_text().splitlines() if index.exists() else []
-    tables = [read(chunk, layout) for chunk in chunks]
+    tables = [portion.table for portion in portions]
+    assert all(table.equals(read(chunk, layout)) for chunk, table, _ in portions)
     found = [
         (row["record_number"], row["a"] + "|" + row["b"])
         for table in tables
@@ -206,9 +208,10 @@ def test_records_and_fragments_do_not_depend_on_the_buffers(
 
 def test_a_chunk_has_a_bounded_number_of_records(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"a,b\n" + b",\n" * 100_000 + b'"",\n' * 100_000 + b"\0\n,\n" * 100_000)
-    intake = Intake(Layout(NAMES[:2], 1 << 20), 1 << 18, {}, Quarantine(tmp_path / "quarantine"), tmp_path)
+    intake = Intake(Layout(NAMES[:2], 1 << 20), 1 << 18, Quarantine(tmp_path / "quarantine"), tmp_path)
     source = Source(str(tmp_path / "x.csv"), "x.csv", "", (tmp_path / "x.csv").stat().st_size, ())
-    report, chunks = intake.take(source, {}, 0)
+    report = FileReport(name="x.csv", sha256="", bytes=source.bytes)
+    chunks = [portion.chunk for portion in intake.take(source, report, 0)]
     assert report.records == sum(chunk.records for chunk in chunks) == 300_000
     assert max(chunk.records for chunk in chunks) <= (1 << 18) // 48
     assert [sum(chunk.plain for chunk in chunks) > 0, sum(chunk.quoted for chunk in chunks) > 0] == [True, True]

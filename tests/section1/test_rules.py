@@ -165,18 +165,16 @@ def connection() -> duckdb.DuckDBPyConnection:
     made = duckdb.connect(config={"threads": 1})
     made.execute("create table applications (name varchar, email varchar, birth_date date, record_number bigint)")
     made.executemany("insert into applications values ($name, $email, $birth_date, $record_number)", ROWS)
-    made.execute("alter table applications add column csv_safe boolean default true")
     for column in ("born", "source_file", "birth_ymd", "birth_digest", "birth_status"):
         made.execute(f"alter table applications add column {column} varchar default ''")
     return made
 
 
 def verdicts(statement: str) -> list[tuple[int, bool, bool]]:
-    """For each of ROWS: the bits, and whether it has an accepted and a rejected line."""
+    """For each of ROWS: the bits, and whether it has fields for the accepted and for the rejected."""
     with connection().cursor() as cursor:
         return cursor.execute(
-            "select failed, accepted_line is not null, rejected_line is not null "
-            f"from ({statement}) order by record_number"
+            f"select failed, accepted_1 is not null, rejected_0 is not null from ({statement}) order by record_number"
         ).fetchall()
 
 
@@ -192,7 +190,7 @@ def test_a_row_has_one_verdict_and_the_bits_that_python_finds(rules: list[tuple[
         failed = [not passed[n] and all(passed[earlier] for earlier in after) for n, (_, after) in enumerate(rules)]
         assert bits == sum(1 << n for n, fails in enumerate(failed) if fails), row
         assert (accepted, rejected) == (all(passed), not all(passed)), row
-        assert judge.failed_rules(task(named).settings, bits) == [f"r{n}" for n, fails in enumerate(failed) if fails]
+        assert statement.failed_rules(bits) == [f"r{n}" for n, fails in enumerate(failed) if fails]
 
 
 PIECES = (
@@ -200,7 +198,7 @@ PIECES = (
     *("and", "or", "not", "=", "<>", "<", "is null", "in", "like", "rlike", "between", "||", "+", "/", "%", "(", ")"),
     *("case when", "then", "else", "end", "coalesce(", "length(", "cast(", "as boolean)", "if(", ",", "--", "/*", "*/"),
     *("from applications", "where", "union select", "select", "as x", ";", "limit 1", "over ()", "count(*)", "'"),
-    *("rand()", "exists (select 1)", "explode(array(1))", "failed", "passed_r0", "accepted_line", "*", '"', "`", "\\"),
+    *("rand()", "exists (select 1)", "explode(array(1))", "failed", "passed_r0", "accepted_0", "*", '"', "`", "\\"),
 )
 
 
@@ -250,8 +248,8 @@ def test_each_rule_stands_in_the_statement_once() -> None:
 
 def test_sixty_rules_have_a_bit_each() -> None:
     rules = {f"r{n}": Rule(test=f"record_number <> {n + 1}") for n in range(60)}
-    made = task(rules)
-    found = verdicts(judge.statement(made, None).duckdb)
-    assert [judge.failed_rules(made.settings, bits) for bits, _, _ in found] == [[f"r{n}"] for n in range(len(ROWS))]
+    statement = judge.statement(task(rules), None)
+    found = verdicts(statement.duckdb)
+    assert [statement.failed_rules(bits) for bits, _, _ in found] == [[f"r{n}"] for n in range(len(ROWS))]
     rules = {f"r{n}": Rule(test="null") for n in range(60)}
     assert {bits for bits, _, _ in verdicts(judge.statement(task(rules), None).duckdb)} == {(1 << 60) - 1}

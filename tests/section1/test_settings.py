@@ -124,7 +124,7 @@ def test_a_missing_file_is_named_with_a_suggestion() -> None:
         # names that meet
         ("mobile_no]", "mobile_no, Email]", "input column `Email`: this name is already taken", ""),
         ("mobile_no]", "mobile_no, source_file]", "input column `source_file`: this name is already taken", ""),
-        ("mobile_no]", "mobile_no, csv_safe]", "input column `csv_safe`: this name is already taken", ""),
+        ("mobile_no]", "mobile_no, source_file]", "input column `source_file`: this name is already taken", ""),
         ("mobile_no]", "mobile_no, failed_rules]", "input column `failed_rules`: this name is already taken", ""),
         ("mobile_no]", "mobile_no, birth_ymd]", "input column `birth_ymd`: this name is already taken", ""),
         ("  date: birth", "  Mobile: 1 = 1\n  date: birth", "rule `Mobile`: this name is already taken", ""),
