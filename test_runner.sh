@@ -6,6 +6,7 @@
 #   --full       also the long tests: soaks, many kill points, large data (the tests look at FULL_TESTS=1)
 #   --coverage   measure the coverage of the run and of the processes that it starts into .coverage
 #
+# All tests together run in two processes; some, chosen by pytest's arguments, in one.
 # What could not run, and why, stands at the end of the output. The exit code is pytest's, or 5 without an environment.
 set -eu
 case $0 in
@@ -21,6 +22,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
+[ $# -gt 0 ] || set -- --numprocesses 2 --dist loadgroup
 
 # Java's major version: 17 of 'openjdk version "17.0.15" 2025-04-15', 1 of 'java version "1.8.0_292"', else nothing.
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from section1.dates import Ints
 
-RECORD_BYTES = 48  # a chunk has no more records than if each had these bytes: memory follows rows as well as bytes
+RECORD_BYTES = 64  # a chunk has no more records than if each had these bytes: memory follows rows as well as bytes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ADDED = ("source_file", "record_number")
 
@@ -214,7 +214,7 @@ class Intake:
             if part is None:
                 part = self._strict(fd, report, start, size, most, number, header)
             elif part.pieces > most:
-                size //= 2
+                size = size * most * 15 // (part.pieces * 16)
                 continue
             if records := part.table.num_rows:
                 report.record_bytes += part.record_bytes

@@ -13,12 +13,22 @@ for name in ("SECTION1_SCHEDULE", "SECTION1_MASTER"):  # the container's, where 
     os.environ.pop(name, None)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless it is asked for."""
-    if os.environ.get("FULL_TESTS"):
-        return
+    """Leave out what takes long, unless it is asked for; say which tests stay together where two processes run them.
+
+    Those are the tests of a file, as they share its fixtures, all that share a Spark session, and all with containers:
+    those mostly wait, so they come first and the other process has the machine for itself.
+    """
+    groups = ("container", "spark")
+
+    def group(item: pytest.Item) -> str:
+        return next((name for name in groups if item.get_closest_marker(name)), str(item.path))
+
+    items.sort(key=lambda item: (*groups, group(item)).index(group(item)))
     for item in items:
-        if item.get_closest_marker("full") or item.get_closest_marker("container"):
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+        if (item.get_closest_marker("full") or group(item) == "container") and not os.environ.get("FULL_TESTS"):
             item.add_marker(pytest.mark.skip(reason="takes long; FULL_TESTS=1 runs it"))
 
 

@@ -48,10 +48,12 @@ class Server:
     def __init__(self, *, spark: bool = False) -> None:
         command = [sys.executable, __file__, *(["spark"] if spark else [])]
         self._mark = f"run-by-{uuid.uuid4()}"
+        # without coverage's: it would write files of its own
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}
         self._process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {"STARTED_BY_FAULTS": self._mark},
+            env=environment | {"STARTED_BY_FAULTS": self._mark},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
