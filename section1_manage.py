@@ -191,13 +191,10 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
 def _status(task: Task) -> tuple[str, Any]:
     import msgspec
 
-    from batch.ledger import Ledger
-    from batch.publish import Output
-    from section1 import health, report
+    from section1 import health, outputs, report
 
-    output = Output(Path(task.settings.output.folder))
-    if not output.ledger.path.exists():
-        output.ledger = Ledger(output.ledger.path, read_only=True)
+    output = outputs.configured(task.settings)
+    output.look()
     status = report.status(output, task)
     how = health.check(output, task.settings)
     return f"{status.text()}\nhealth         {how.line()}", msgspec.to_builtins(status) | {"health": how}
@@ -206,10 +203,9 @@ def _status(task: Task) -> tuple[str, Any]:
 def _health(task: Task, options: argparse.Namespace) -> int:
     import msgspec
 
-    from batch.publish import Output
-    from section1 import health
+    from section1 import health, outputs
 
-    output = Output(Path(task.settings.output.folder))
+    output = outputs.configured(task.settings)
     how = health.check(output, task.settings)
     problems = health.tell(how, output, task.settings, ROOT) if options.notify else []
     _say(msgspec.json.encode(how).decode() if vars(options).get("json") else "; ".join([how.line(), *problems]))

@@ -141,3 +141,17 @@ class Ledger:
     def _rows(self, query: str, *arguments: Any) -> list[Any]:
         with self._open() as connection:
             return list(connection.execute(query, arguments))
+
+
+class Snapshot(Ledger):
+    """A ledger in memory, from a copy of its file; empty from no bytes. `path` is where it came from."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        super().__init__(path, read_only=True)
+        self._data = data
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(":memory:")
+        if self._data:
+            connection.deserialize(self._data)
+        return connection

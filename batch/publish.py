@@ -21,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from batch import lock
 from batch.errors import InputError, PublishError
 from batch.ledger import Ledger, Run
 
@@ -107,6 +108,25 @@ class Output:
         self.current = root / "current"
         self.ledger = Ledger(self.state / "ledger.sqlite")
 
+    @property
+    def address(self) -> str:
+        """For people: where the output is."""
+        return str(self.root)
+
+    def seen(self, name: str, file: str) -> str:
+        """Where readers find a file."""
+        return str(self.root / name / file)
+
+    @contextmanager
+    def exclusive(self, label: str) -> Iterator[None]:
+        """Hold the output's lock for the length of the block. Raises BusyError when another run has it."""
+        with lock.exclusive(self.state / "run.lock", label):
+            yield
+
+    def look(self, *, read_only: bool = False) -> None:
+        """Make ready for questions alone, without the lock; where there is no ledger yet, none is made."""
+        self.ledger = Ledger(self.ledger.path, read_only=read_only or not self.ledger.path.exists())
+
     def prepare(self) -> None:
         """Make the folders. Raises PublishError where that is not possible."""
         with writing(self.root):
@@ -118,6 +138,22 @@ class Output:
     def folder(self, run_id: str) -> Path:
         """Where a published run stands."""
         return self.runs / run_id
+
+    def file(self, run_id: str, name: str) -> Path:
+        """A file of a published run, which may not exist."""
+        return self.folder(run_id) / name
+
+    def kept(self) -> set[str]:
+        """The runs that are there, seen or not."""
+        return set(os.listdir(self.runs))
+
+    def shared(self, run_id: str) -> str:
+        """Where Spark's workers can write during a run; empty where they see the folders of the run itself."""
+        return ""
+
+    def clean(self) -> None:
+        """Remove what runs have left behind unfinished."""
+        shutil.rmtree(self.state / "staging", ignore_errors=True)
 
     def published(self) -> str:
         """The id of the run that readers see; empty when nothing was published yet."""
@@ -131,7 +167,7 @@ class Output:
 
     def manifest(self, run_id: str) -> dict[str, Any]:
         """What a published run said of itself. Raises InputError when it is no longer kept, or is damaged."""
-        path = self.folder(run_id) / "manifest.json"
+        path = self.file(run_id, "manifest.json")
         try:
             manifest: dict[str, Any] = msgspec.json.decode(path.read_bytes())
             msgspec.convert(manifest["run"], Run)
@@ -150,6 +186,11 @@ class Output:
         run.previous = self.published()
         text = msgspec.json.format(msgspec.json.encode({"run": msgspec.to_builtins(run), **manifest}))
         write_file(staged / "manifest.json", text + b"\n")
+        self._switch(run, staged, names)
+        self._record(run)
+
+    def _switch(self, run: Run, staged: Path, names: list[str]) -> None:
+        """Put a staged run in place and let readers see it."""
         for folder, _, _ in os.walk(staged):
             sync_folder(Path(folder))
         for name in names:
@@ -157,11 +198,10 @@ class Output:
         os.rename(staged, self.folder(run.run_id))
         sync_folder(self.runs)
         self._link(self.current, f"runs/{run.run_id}")
-        self._record(run)
 
     def _record(self, run: Run) -> None:
         """Record a published run, with the rows that it replayed as its folder tells them."""
-        origins = self.folder(run.run_id) / "origins.csv"
+        origins = self.file(run.run_id, "origins.csv")
         if not origins.exists():
             self.ledger.record(run)
             return
@@ -192,11 +232,11 @@ class Output:
         the run that it was to follow is still the current one. It is removed. All others that are not recorded were
         published, and are recorded from their manifests: one after a crash, all of them after the ledger was lost.
         """
-        shutil.rmtree(self.state / "staging", ignore_errors=True)
+        self.clean()
         for partial in (*self.root.glob(".*.partial"), *self.state.glob(".*.partial")):
             partial.unlink(missing_ok=True)
         done, unrecorded = [], {}
-        for run_id in sorted(set(os.listdir(self.runs)) - set(self.ledger.published())):
+        for run_id in sorted(self.kept() - set(self.ledger.published())):
             try:
                 unrecorded[run_id] = msgspec.convert(self.manifest(run_id)["run"], Run)
             except InputError as error:
@@ -225,7 +265,7 @@ class Output:
         """
         published = self.ledger.published()
         kept = {*published[-max(keep, 2) :], self.published()}
-        for run_id in sorted(set(os.listdir(self.runs)) & set(published) - kept):
+        for run_id in sorted(self.kept() & set(published) - kept):
             self._discard(run_id)
 
     def _discard(self, run_id: str) -> None:

@@ -12,12 +12,15 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from io import BufferedReader
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
+from batch import s3_url
 from batch.errors import InputError
+from section1 import reading
+from section1.reading import Stamp
 
 BLOCK = 1 << 20
 UNPACKED_TIMES, UNPACKED_FLOOR = 200, 1 << 28  # a gzip file may hold this many times its size, or this many bytes
@@ -38,7 +41,12 @@ class Source(msgspec.Struct, frozen=True):
     name: str
     sha256: str
     bytes: int
-    stamp: tuple[int, ...]
+    stamp: Stamp
+
+    @property
+    def etag(self) -> str:
+        """The version of an object; empty for a file on a path."""
+        return reading.etag(self.path, self.stamp)
 
 
 class Found(msgspec.Struct):
@@ -48,12 +56,17 @@ class Found(msgspec.Struct):
     skipped: dict[str, str] = {}
 
 
-def discover(folder: Path, patterns: Iterable[str]) -> Found:
+def discover(folder: str | Path, patterns: Iterable[str], known: Path | None = None, *, remember: bool = True) -> Found:
     """Every readable file that matches in any letter case, by name. Raises InputError when the folder cannot be listed.
 
+    In a store, `known` is where the digests of objects are kept from one run to the next, unless `remember` is false.
     Directories, symbolic links, hidden names, files that cannot be read and files that are still being written
     are left for a later run and reported.
     """
+    if s3_url.is_url(str(folder)):
+        from section1 import discover_s3
+
+        return discover_s3.discover(str(folder), patterns, known, remember=remember)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -64,8 +77,7 @@ def discover(folder: Path, patterns: Iterable[str]) -> Found:
         ) from error
     found = Found()
     for entry in entries:
-        name = entry.name.lower()
-        if name.startswith(".") or not any(fnmatchcase(name, pattern.lower()) for pattern in patterns):
+        if not matches(entry.name, patterns):
             continue
         if not entry.is_file(follow_symlinks=False):
             found.skipped[printable(entry.name)] = "is not a regular file"
@@ -77,6 +89,12 @@ def discover(folder: Path, patterns: Iterable[str]) -> Found:
         except OSError as error:
             found.skipped[printable(entry.name)] = f"cannot be read: {error.strerror}"
     return found
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a file is meant, by its name."""
+    name = name.lower()
+    return not name.startswith(".") and any(fnmatchcase(name, pattern.lower()) for pattern in patterns)
 
 
 def printable(name: str) -> str:
@@ -92,9 +110,9 @@ def is_packed(name: str) -> bool:
     return name.lower().endswith(".gz")
 
 
-def unpack(file: BufferedReader) -> Iterator[bytes]:
-    """What is packed in a gzip file, block by block. Raises GzipError, also where it would fill the disk."""
-    most = max(UNPACKED_TIMES * os.fstat(file.fileno()).st_size, UNPACKED_FLOOR)
+def unpack(file: BinaryIO, size: int) -> Iterator[bytes]:
+    """What is packed in a gzip file of this size, in blocks. Raises GzipError, also where it would fill the disk."""
+    most = max(UNPACKED_TIMES * size, UNPACKED_FLOOR)
     try:
         with gzip.open(file) as packed:
             while block := packed.read(BLOCK):
@@ -103,15 +121,6 @@ def unpack(file: BufferedReader) -> Iterator[bytes]:
                 yield block
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise GzipError("corrupt_gzip") from error
-
-
-def stamp(path: str) -> tuple[int, ...]:
-    """What changes when a file is written to or replaced: inode, size and time of change in nanoseconds."""
-    return _stamp(os.stat(path))
-
-
-def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _read(path: Path) -> Source:
@@ -123,22 +132,23 @@ def _read(path: Path) -> Source:
             raise OSError(errno.EINVAL, "is not a regular file")
         if _has_writer(fd):
             raise BlockingIOError
-        digest = _digest(file, packed=is_packed(path.name))
-        if stamp(str(path)) != _stamp(status):
+        read = digest(file, status.st_size, packed=is_packed(path.name))
+        if reading.stamp(str(path)) != reading.local_stamp(status):
             raise BlockingIOError
-    return Source(str(path), printable(path.name), digest, status.st_size, _stamp(status))
+    return Source(str(path), printable(path.name), read, status.st_size, reading.local_stamp(status))
 
 
-def _digest(file: BufferedReader, *, packed: bool) -> str:
+def digest(file: BinaryIO, size: int, *, packed: bool) -> str:
+    """The SHA-256 of a file's content."""
     if packed:
-        digest = hashlib.sha256()
+        unpacked = hashlib.sha256()
         try:
-            for block in unpack(file):
-                digest.update(block)
-            return digest.hexdigest()
+            for block in unpack(file, size):
+                unpacked.update(block)
+            return unpacked.hexdigest()
         except GzipError:
             file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it wants a buffered one
 
 
 def _has_writer(fd: int) -> bool:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from batch import s3_url
 from batch.errors import PublishError
-from batch.ledger import Ledger, Run
+from batch.ledger import Run
 from batch.publish import Output, writing
-from section1 import discover, job, judge, judging, settings
+from section1 import discover, job, judge, judging, outputs, settings
 from section1.settings import Settings, Task
 
 
@@ -80,11 +80,13 @@ def plan(task: Task) -> Plan:
     judge.statement(task, cache=None)
     judging.date_columns(configured, task.document.where)
     next_run = settings.next_run(task, datetime.now(UTC))
-    found = discover.discover(Path(configured.input.folder), configured.input.patterns)
-    output = Output(Path(configured.output.folder))
-    output.ledger = Ledger(output.ledger.path, read_only=True)
-    with writing(output.root):
-        _check_writable(output, configured)
+    output = outputs.configured(configured)
+    known = output.state / "digests.json"
+    found = discover.discover(configured.input.folder, configured.input.patterns, known, remember=False)
+    output.look(read_only=True)
+    if not s3_url.is_url(output.address):
+        with writing(output.root):
+            _check_writable(output, configured)
     # A run that is never recorded: it only gathers what a real one would notice.
     run = Run(run_id="", status="failed", started="", seconds=0.0)
     new = job.new_sources(found.sources, output, configured, run)
@@ -99,7 +101,7 @@ def plan(task: Task) -> Plan:
         processed=len(distinct) - len(new),
         skipped=found.skipped,
         notices=run.notices,
-        output=str(output.root),
+        output=output.address,
         published=output.published(),
         next_run=next_run.isoformat(timespec="seconds"),
     )

@@ -11,20 +11,18 @@ repeated task left behind.
 
 from __future__ import annotations
 
-import os
 import uuid
 from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import accumulate, groupby
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 
+from batch import s3_url
 from batch.errors import DataError
-from batch.publish import FILE_MODE
-from section1 import judge, records
+from section1 import judge, parts, records
 from section1.engine import Judged, Work, judged
 from section1.records import Chunk
 from section1.settings import Settings
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 TASKS_PER_CORE = 4
 SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
 LARGEST_TASK = 32 << 20  # a cluster's workers may register later than the plan is made, so it knows too few cores
-BLOCK = 1 << 20
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -65,12 +62,28 @@ def judging(settings: Settings, work: Work, chunks: list[Chunk]) -> Generator[Ju
     if not chunks:
         return
     with session(settings, sum(chunk.length for chunk in chunks)) as spark:
+        chunks = _seen_by_workers(work, chunks)
         with errors_of_spark():
             answers = [row[0] for row in plan(spark, settings, work, chunks).collect()]
         verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
         if [verdict.position for verdict in verdicts] != list(range(len(chunks))):
             raise DataError("Spark's answers do not match the chunks of the input", hint="Nothing was published.")
         yield from _collected(work, chunks, verdicts)
+
+
+def _seen_by_workers(work: Work, chunks: list[Chunk]) -> list[Chunk]:
+    """The chunks, those of files that only the driver sees from copies in the store."""
+    if not s3_url.is_url(work.folder):
+        return chunks
+    copies: dict[str, tuple[str, str]] = {}
+    for path in {chunk.path for chunk in chunks if not s3_url.is_url(chunk.path)}:
+        copies[path] = parts.shared(work.folder, path)
+    return [
+        msgspec.structs.replace(chunk, path=copies[chunk.path][0], etag=copies[chunk.path][1])
+        if chunk.path in copies
+        else chunk
+        for chunk in chunks
+    ]
 
 
 def plan(spark: SparkSession, settings: Settings, work: Work, chunks: list[Chunk]) -> DataFrame:
@@ -153,7 +166,7 @@ def written(work: Work, first: int, chunks: list[Chunk], batches: Iterable[pa.Re
         Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in range(first, first + len(chunks))
     ]
     with ExitStack() as stack:
-        accepted, rejected = (stack.enter_context(_new_file(path)) for path in _part_files(work, part))
+        accepted, rejected = (stack.enter_context(parts.written(work.folder, name)) for name in _part_files(part))
         row = 0
         for batch in batches:
             left = batch
@@ -201,39 +214,21 @@ def _append(file: IO[bytes], blocks: Iterable[memoryview], span: Span) -> Span:
     return Span(span.offset if span.length else file.tell() - length, span.length + length)
 
 
-def _new_file(path: Path) -> IO[bytes]:
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb", BLOCK)
-
-
-def _part_files(work: Work, part: str) -> tuple[Path, Path]:
-    return Path(work.folder, f"{part}.accepted"), Path(work.folder, f"{part}.rejected")
+def _part_files(part: str) -> tuple[str, str]:
+    return f"{part}.accepted", f"{part}.rejected"
 
 
 def _collected(work: Work, chunks: list[Chunk], verdicts: list[Verdict]) -> Iterator[Judged]:
     """The verdicts with their lines from the part files, which are removed once they are read."""
     for part, group in groupby(verdicts, key=lambda verdict: verdict.part):
-        accepted, rejected = _part_files(work, part)
-        for verdict in group:
-            yield Judged(
-                chunks[verdict.position],
-                verdict.failed,
-                _blocks(accepted, verdict.accepted),
-                _blocks(rejected, verdict.rejected),
-                verdict.origins,
-                {},
-            )
-        accepted.unlink()
-        rejected.unlink()
-
-
-def _blocks(path: Path, span: Span) -> Iterator[memoryview]:
-    """The bytes of a span. Raises DataError where the file ends before it."""
-    left = span.length
-    with open(path, "rb") as file:
-        file.seek(span.offset)
-        while left:
-            block = file.read(min(left, BLOCK))
-            if not block:
-                raise DataError("a worker's part file is too short", where=str(path), hint="Nothing was published.")
-            left -= len(block)
-            yield memoryview(block)
+        good, bad = _part_files(part)
+        with parts.collected(work.folder, good) as accepted, parts.collected(work.folder, bad) as rejected:
+            for verdict in group:
+                yield Judged(
+                    chunks[verdict.position],
+                    verdict.failed,
+                    parts.blocks(accepted, good, verdict.accepted.offset, verdict.accepted.length),
+                    parts.blocks(rejected, bad, verdict.rejected.offset, verdict.rejected.length),
+                    verdict.origins,
+                    {},
+                )

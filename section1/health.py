@@ -14,7 +14,7 @@ from cronsim import CronSim
 
 from batch import alerts
 from batch.errors import BatchError
-from batch.ledger import Ledger, Run
+from batch.ledger import Run
 from batch.publish import Output
 from section1.settings import Settings
 
@@ -43,8 +43,8 @@ def check(output: Output, settings: Settings, now: datetime | None = None) -> He
     now = now or datetime.now(UTC)
     runtime = os.environ.get(RUNTIME, "")
     try:
-        ledger = output.ledger if output.ledger.path.exists() else Ledger(output.ledger.path, read_only=True)
-        runs = [run for run in ledger.runs(newest=LOOKED_AT) if run.kind == "run"]
+        output.look()
+        runs = [run for run in output.ledger.runs(newest=LOOKED_AT) if run.kind == "run"]
     except BatchError as error:
         found, good = [_trouble(now, "the ledger cannot be read", error.what)], None
     else:

@@ -7,13 +7,16 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from batch.publish import FOLDER_MODE, DurableFile
+from section1 import reading
 from section1.discover import BLOCK, GzipError, Source, is_packed, unpack
+from section1.reading import Read
 from section1.records import (
     BOM,
     LINE_END,
@@ -151,35 +154,33 @@ class Intake:
 
     def take(self, source: Source, report: FileReport, file: int) -> Iterator[Portion]:
         """Scan one file, the run's `file`th, chunk by chunk; what becomes of its bytes is counted into the report."""
-        path = source.path
+        path, etag = source.path, source.etag
         if is_packed(source.name):
-            path = str(self.spool / f"{source.sha256}.csv")
+            path, etag = str(self.spool / f"{source.sha256}.csv"), ""
             try:
-                report.bytes = _unpack(source.path, path)
+                report.bytes = _unpack(source, path)
             except GzipError as error:
                 os.unlink(path)
-                self._refuse(report, source.path, str(error))
+                with reading.opened(source.path, source.etag, source.bytes) as read:
+                    self._refuse(report, read, str(error))
                 return
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            start, header, refused = self._header(fd, report.bytes)
+        with reading.opened(path, etag, source.bytes) as read:
+            start, header, refused = self._header(read, report.bytes)
             if refused:
-                self._refuse(report, path, refused)
+                self._refuse(report, read, refused)
                 return
             report.header_bytes = start
-            yield from self._portions(fd, path, report, start, header, file)
-        finally:
-            os.close(fd)
+            yield from self._portions(read, path, etag, report, start, header, file)
 
-    def _refuse(self, report: FileReport, path: str, reason: str) -> None:
+    def _refuse(self, report: FileReport, read: Read, reason: str) -> None:
         report.refused = reason
-        with open(path, "rb") as file:
-            report.bytes = self.quarantine.add(report, 0, 0, reason, iter(lambda: file.read(BLOCK), b""))
+        blocks = takewhile(bool, (read(BLOCK, offset) for offset in count(0, BLOCK)))
+        report.bytes = self.quarantine.add(report, 0, 0, reason, blocks)
 
-    def _header(self, fd: int, size: int) -> tuple[int, tuple[str, ...], str]:
+    def _header(self, read: Read, size: int) -> tuple[int, tuple[str, ...], str]:
         """The end of the header line, its columns, and why the file cannot be judged row by row (or nothing)."""
         limit = self.layout.limit
-        head = os.pread(fd, limit + 1, 0)
+        head = read(limit + 1, 0)
         if size == 0:
             return 0, (), "empty_file"
         if head.startswith(UTF16):
@@ -205,37 +206,37 @@ class Intake:
         return end, tuple(known.get(name, name) for name in names), ""
 
     def _portions(
-        self, fd: int, path: str, report: FileReport, start: int, header: tuple[str, ...], file: int
+        self, read: Read, path: str, etag: str, report: FileReport, start: int, header: tuple[str, ...], file: int
     ) -> Iterator[Portion]:
         number, size = 1, self.chunk_bytes
         most = max(size // RECORD_BYTES, 1 << 10)
         while start < report.bytes:
-            part = self._clean(fd, report, start, size, header)
+            part = self._clean(read, report, start, size, header)
             if part is None:
-                part = self._strict(fd, report, start, size, most, number, header)
+                part = self._strict(read, report, start, size, most, number, header)
             elif part.pieces > most:
                 size = size * most * 15 // (part.pieces * 16)
                 continue
             if records := part.table.num_rows:
                 report.record_bytes += part.record_bytes
                 report.records += records
-                kinds = bool(part.text), file, part.quoted
+                kinds = bool(part.text), file, part.quoted, etag
                 chunk = Chunk(path, start, part.length, report.name, header, number, records, *kinds)
                 yield Portion(chunk, with_origin(part.table, chunk, part.numbers), part.text)
             start += part.length
             number += part.pieces
 
-    def _clean(self, fd: int, report: FileReport, start: int, size: int, header: tuple[str, ...]) -> Part | None:
+    def _clean(self, read: Read, report: FileReport, start: int, size: int, header: tuple[str, ...]) -> Part | None:
         """The next records, where there are no fragments among them; else None."""
         limit, wanted = self.layout.limit, self.wanted
-        buffer = os.pread(fd, size, start)
+        buffer = read(size, start)
         if not buffer:
             raise changed(report.name)
         if start + len(buffer) < report.bytes:
             buffer = buffer[: buffer.rfind(b"\n") + 1]
         if buffer and (table := parse_plain(buffer, header, wanted, limit)) is not None:
             return Part(len(buffer), table.num_rows, len(buffer), table, text=buffer)
-        buffer = os.pread(fd, size + limit, start)
+        buffer = read(size + limit, start)
         complete = start + len(buffer) >= report.bytes
         if (found := parse_quoted(buffer, header, wanted, limit, size, complete=complete)) is None:
             return None
@@ -243,14 +244,14 @@ class Intake:
         return Part(end, table.num_rows, end, table, quoted=True)
 
     def _strict(
-        self, fd: int, report: FileReport, start: int, size: int, most: int, number: int, header: tuple[str, ...]
+        self, read: Read, report: FileReport, start: int, size: int, most: int, number: int, header: tuple[str, ...]
     ) -> Part:
         """The next records and fragments, at most so many, as the strict reader sees them."""
         import numpy as np
         import pyarrow as pa
 
         limit = self.layout.limit
-        buffer = os.pread(fd, size + limit, start)
+        buffer = read(size + limit, start)
         complete = start + len(buffer) >= report.bytes
         length = found = record_bytes = 0
         numbers: list[int] = []
@@ -269,7 +270,7 @@ class Intake:
                     append(unquote(piece.fields[place]))
             length, found = piece.end, found + 1
         if length == 0:  # a line longer than a record may be: keep it without ever holding it whole
-            length = self.quarantine.add(report, number, start, "record_too_long", _line(fd, start))
+            length = self.quarantine.add(report, number, start, "record_too_long", _line(read, start))
             found = 1
         arrays = [pa.array(values, pa.binary()).cast(pa.string()) for values in texts]
         table = pa.table(arrays, names=list(self.wanted))
@@ -282,12 +283,12 @@ def _field(text: str) -> str:
     return '"' + text.replace('"', '""') + '"' if re.search(r'[",\r\n]', text) else text
 
 
-def _line(fd: int, start: int) -> Iterator[bytes]:
+def _line(read: Read, start: int) -> Iterator[bytes]:
     """A line of any length, block by block, with its line end."""
-    while block := os.pread(fd, BLOCK, start):
+    while block := read(BLOCK, start):
         if end := re.search(rb"[\r\n]", block):
             stop = end.end()
-            if end[0] == b"\r" and os.pread(fd, 1, start + stop) == b"\n":
+            if end[0] == b"\r" and read(1, start + stop) == b"\n":
                 yield block[:stop] + b"\n"
             else:
                 yield block[:stop]
@@ -296,7 +297,7 @@ def _line(fd: int, start: int) -> Iterator[bytes]:
         start += len(block)
 
 
-def _unpack(source: str, target: str) -> int:
+def _unpack(source: Source, target: str) -> int:
     """Unpack a gzip file; returns the bytes that were in it. Raises GzipError with the reason why it cannot be."""
-    with open(source, "rb") as packed, open(target, "wb") as plain:
-        return sum(plain.write(block) for block in unpack(packed))
+    with reading.binary(source.path, source.etag, source.bytes) as packed, open(target, "wb") as plain:
+        return sum(plain.write(block) for block in unpack(packed, source.bytes))

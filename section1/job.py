@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from batch import lock, logs
+from batch import logs
 from batch.errors import BatchError, ConfigError, InputError, PublishError
 from batch.ledger import Run
 from batch.logs import log
 from batch.publish import Output, writing
+from section1 import outputs
 from section1.settings import Settings, Task, next_run
 
 # The steps are imported once the lock is held: a second run says within 0.1 s that it is one too many.
@@ -43,7 +43,7 @@ def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "back
         engine=task.settings.engine_name,
     )
     logs.configure(run.run_id)
-    with writing(output.root), lock.exclusive(output.state / "run.lock", f"run {run.run_id}"):
+    with writing(output.root), output.exclusive(f"run {run.run_id}"):
         begun = time.monotonic()
         next_run(task, datetime.now(UTC))  # the metrics name it: a bad schedule stops the run before it begins
         try:
@@ -63,7 +63,7 @@ def exclusively(task: Task, output: Output, kind: Literal["run", "replay", "back
                 _record_failure(task, output, run)
             raise
         finally:
-            shutil.rmtree(output.state / "staging", ignore_errors=True)
+            output.clean()
 
 
 def _record_failure(task: Task, output: Output, run: Run) -> None:
@@ -99,14 +99,14 @@ def process(task: Task) -> Summary:
 
     Raises BusyError, InputError, DataError, EngineError or PublishError; the last published pair stays in all cases.
     """
-    settings, output = task.settings, Output(Path(task.settings.output.folder))
+    settings, output = task.settings, outputs.configured(task.settings)
     with exclusively(task, output, "run") as run:
         from section1 import discover, judge, judging, pipeline, report
 
         statement = judge.statement(task)
-        found = discover.discover(Path(settings.input.folder), settings.input.patterns)
+        found = discover.discover(settings.input.folder, settings.input.patterns, output.state / "digests.json")
         new = new_sources(found.sources, output, settings, run)
-        folder = report.shown(Path(settings.input.folder))
+        folder = report.shown(settings.input.folder)
         log.info("discover: %d of %d files are new in %s", len(new), len(found.sources), folder)
         run.notices += [f"{name} {reason}" for name, reason in found.skipped.items()]
         for notice in run.notices:

@@ -79,11 +79,14 @@ def date_columns(settings: Settings, document_where: Callable[..., str]) -> Date
     return found
 
 
-def judge(task: Task, run: Run, statement: Statement, batches: list[Batch], staged: Path) -> Judgement:
-    """Judge the batches into the staging folder of a run; a replay's rows tell where they came from."""
+def judge(task: Task, run: Run, statement: Statement, batches: list[Batch], staged: Path, shared: str) -> Judgement:
+    """Judge the batches into the staging folder of a run; a replay's rows tell where they came from.
+
+    `shared` is where the workers of a cluster can write, and empty where they see the staging folder.
+    """
     assumed = {n: _decided(task.settings, batch.evidence) for n, batch in enumerate(batches) if batch.evidence}
     while True:
-        attempt = _Attempt(task, run, statement, batches, staged, assumed)
+        attempt = _Attempt(task, run, statement, batches, staged, shared, assumed)
         done = attempt.judge()
         if all(map(_read_alike, done.decisions, (attempt.assumed.get(n, {}) for n in range(len(batches))))):
             break
@@ -122,7 +125,7 @@ class _Attempt:
     """One judgement of all batches. `assumed` has how their dates are read, by their place, as far as that is known."""
 
     def __init__(
-        self, task: Task, run: Run, statement: Statement, batches: list[Batch], staged: Path,
+        self, task: Task, run: Run, statement: Statement, batches: list[Batch], staged: Path, shared: str,
         assumed: dict[int, Decisions],
     ) -> None:  # fmt: skip
         self.settings = task.settings
@@ -142,7 +145,7 @@ class _Attempt:
         self.evidence = [_no_evidence(self.settings) for _ in batches]
         columns = date_columns(self.settings, task.document.where)
         view = self.settings.input.view
-        self.work = Work(batches[0].layout, columns, {}, statement, view, str(self.spool))
+        self.work = Work(batches[0].layout, columns, {}, statement, view, shared or str(self.spool))
 
     def judge(self) -> Judgement:
         """Judge and write everything."""

@@ -12,7 +12,7 @@ from batch.errors import DataError
 from batch.ledger import Content, Run
 from batch.logs import log
 from batch.publish import Output
-from section1 import discover, judge, judging, metrics, report
+from section1 import judge, judging, metrics, reading, report
 from section1.intake import FileReport
 from section1.judging import FILE_NAME, Batch
 from section1.settings import Settings, Task
@@ -31,7 +31,8 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         return _nothing_new(task, output, run, begun)
     staged = output.state / "staging" / run.run_id
     staged = staged if staged.exists() else output.stage(run.run_id)
-    done = judging.judge(task, run, statement, batches, staged)
+    on_cluster = settings.engine_name == "spark" and not settings.spark.master.startswith("local")
+    done = judging.judge(task, run, statement, batches, staged, output.shared(run.run_id) if on_cluster else "")
     _balance(batches, done.reports)
     reports, unique = done.reports, settings.output.unique
     for refused in (r for r in reports if r.refused):
@@ -82,7 +83,7 @@ def _finished(task: Task, output: Output, run: Run) -> report.Summary:
 def _balance(batches: list[Batch], reports: list[FileReport]) -> None:
     """Nothing was lost, nothing came twice, and no file changed meanwhile; else DataError and nothing is published."""
     for source in (source for batch in batches for source in batch.sources):
-        if discover.stamp(source.path) != source.stamp:
+        if reading.stamp(source.path) != source.stamp:
             raise DataError(
                 f"{source.name} changed while it was judged",
                 hint="Nothing was published. Put files into the folder whole (write elsewhere, then rename).",

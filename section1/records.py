@@ -8,7 +8,6 @@ match of the expression over many records at once proves it.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from batch.errors import DataError
-from section1 import dates
+from section1 import dates, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,6 +67,7 @@ class Chunk(msgspec.Struct, frozen=True):
     plain: bool
     file: int  # its place among the files of the run
     quoted: bool = False
+    etag: str = ""  # of an object in a store
 
 
 class Piece(NamedTuple):
@@ -229,11 +229,7 @@ def _parse(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], *, q
 
 def load(chunk: Chunk) -> bytes:
     """The bytes of a chunk. Raises DataError where the file has become shorter."""
-    fd = os.open(chunk.path, os.O_RDONLY)
-    try:
-        buffer = os.pread(fd, chunk.length, chunk.offset)
-    finally:
-        os.close(fd)
+    buffer = reading.load(chunk.path, chunk.etag, chunk.length, chunk.offset)
     if len(buffer) < chunk.length:
         raise changed(chunk.source_file)
     return buffer

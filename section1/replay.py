@@ -14,7 +14,7 @@ import msgspec
 
 from batch.errors import ConfigError
 from batch.publish import Output
-from section1 import discover, judge, judging, pipeline, report
+from section1 import judge, judging, outputs, pipeline, reading, report
 from section1.discover import Source
 from section1.engine import Evidence
 from section1.job import exclusively
@@ -56,7 +56,7 @@ def _moment(text: str, time: str) -> datetime:
 
 
 def _again(task: Task, kind: Literal["replay", "backfill"], choose: Callable[[Output], list[str]]) -> report.Summary:
-    output = Output(Path(task.settings.output.folder))
+    output = outputs.configured(task.settings)
     with exclusively(task, output, kind) as run:
         statement = judge.statement(task)
         run.parents = _originals(output, choose(output))
@@ -72,7 +72,7 @@ def _originals(output: Output, run_ids: list[str]) -> list[str]:
     if unknown := [run_id for run_id in run_ids if run_id not in runs]:
         raise ConfigError(
             f"there is no published run {unknown[0]}",
-            where=str(output.root),
+            where=output.address,
             hint="`section1_manage.py status` lists the runs.",
         )
     originals = [runs[run_id].parents or [run_id] for run_id in run_ids]
@@ -82,7 +82,7 @@ def _originals(output: Output, run_ids: list[str]) -> list[str]:
 def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -> Batch:
     """The rejected rows of a run as a batch, without those that a replay has published since."""
     manifest = output.manifest(parent)
-    path = output.folder(parent) / str(manifest["unsuccessful"]) / judging.FILE_NAME
+    path = output.file(parent, f"{manifest['unsuccessful']}/{judging.FILE_NAME}")
     done = output.ledger.replayed(parent)
     if done:
         kept = spool / f"{parent}.csv"
@@ -100,7 +100,6 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
         path = kept
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    stamp = discover.stamp(str(path))
-    source = Source(str(path), parent, digest, stamp[1], stamp)
+    source = Source(str(path), parent, digest, path.stat().st_size, reading.stamp(str(path)))
     evidence = msgspec.convert(manifest["evidence"], Evidence)
     return Batch([source], judging.layout(settings, carried=True), evidence)

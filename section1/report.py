@@ -73,8 +73,8 @@ def summary(run: Run, output: Output, settings: Settings) -> Summary:
         unsuccessful=run.counts.get("rejected", 0),
         fragments=run.counts.get("fragments", 0),
         success_rate=round(accepted / records, 6) if records else 0.0,
-        successful_file=shown(output.root / good / "applications.csv") if seen else "",
-        unsuccessful_file=shown(output.root / bad / "applications.csv") if seen else "",
+        successful_file=shown(output.seen(good, "applications.csv")) if seen else "",
+        unsuccessful_file=shown(output.seen(bad, "applications.csv")) if seen else "",
         reasons=run.reasons,
         shared_ids=run.counts.get("shared_ids", 0),
         rows_sharing_ids=run.counts.get("rows_sharing_ids", 0),
@@ -82,9 +82,9 @@ def summary(run: Run, output: Output, settings: Settings) -> Summary:
     )
 
 
-def shown(path: Path) -> str:
+def shown(path: str) -> str:
     """A path, short where it is below the current folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+    return str(Path(path).relative_to(Path.cwd())) if Path(path).is_relative_to(Path.cwd()) else path
 
 
 def count(report: FileReport, failed: dict[int, int], statement: Statement) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from batch import config
+from batch import config, s3_url
 from batch.alerts import Alerts
 from batch.config import Name
 from batch.errors import ConfigError
@@ -26,6 +27,8 @@ KEPT_BY_PUBLISHING = ("runs", "state", "current")
 # The environment has the last word on what differs between deployments of one YAML: the container's cron and cluster.
 SCHEDULE = "SECTION1_SCHEDULE"
 MASTER = "SECTION1_MASTER"
+ENDPOINT = "AWS_ENDPOINT_URL_S3"
+REGION = "AWS_DEFAULT_REGION"
 
 Positive = Annotated[int, Meta(ge=1)]
 Text = Annotated[str, Meta(min_length=1)]
@@ -72,6 +75,18 @@ class Spark(Section):
     conf: dict[str, str] = {}
 
 
+class S3(Section):
+    """The store of s3a:// folders; without endpoint and region, AWS's own settings hold. It has no place for secrets.
+
+    `folder` is where runs are written before they go up, `lock_minutes` the age at which a dead driver's lock ends.
+    """
+
+    endpoint: str = ""
+    region: str = ""
+    folder: Text = "section1/resource/dest/s3"
+    lock_minutes: Positive = 120
+
+
 class Published(Section):
     """One of the two output folders and its columns: name -> SQL expression over the query's result."""
 
@@ -95,6 +110,7 @@ class Settings(Section, kw_only=True):
     schedule: str
     engine: Literal["auto", "duckdb", "spark"] = "auto"
     spark: Spark = msgspec.field(default_factory=Spark)
+    s3: S3 = msgspec.field(default_factory=S3)
     input: Input
     dates: dict[Name, Dates] = {}
     parameters: dict[Name, Any] = {}
@@ -151,6 +167,10 @@ def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = ""
         input=msgspec.structs.replace(settings.input, folder=_absolute(source, settings.input.folder)),
         output=msgspec.structs.replace(settings.output, folder=_absolute(destination, settings.output.folder)),
     )
+    # by AWS's own names, so that they reach Spark's workers as well
+    for variable, value in ((ENDPOINT, replaced.s3.endpoint), (REGION, replaced.s3.region)):
+        if value:
+            os.environ.setdefault(variable, value)
     task = Task(replaced, document)
     _check(task)
     return task
@@ -158,6 +178,12 @@ def load(name: str, sql_kwargs: list[str], *, engine: str = "", source: str = ""
 
 def _absolute(typed: str, configured: str) -> str:
     """A folder typed on the command line is relative to where it was typed, a configured one to the project."""
+    folder = typed or configured
+    if scheme := re.match(r"[a-z0-9]+://", folder):
+        if scheme[0] != s3_url.SCHEME or not s3_url.split(folder)[0]:
+            hint = f"Write a folder as a path, or as {s3_url.SCHEME}bucket/prefix."
+            raise ConfigError("is neither a path nor an address that this job knows", where=folder, hint=hint)
+        return folder.rstrip("/")
     return str(Path(typed).absolute() if typed else ROOT / configured)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import logging
 import os
 import re
@@ -20,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batch import imports
 from batch.errors import EngineError
 from section1.settings import ROOT, Settings
 
@@ -167,13 +166,7 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
 
 def _install() -> None:
     """Install what Spark needs on first use. Raises EngineError where that fails."""
-    wanted = ("pyspark", "pandas")
-    if all(map(importlib.util.find_spec, wanted)):
-        return
-    if Path(sys.prefix) == ROOT / ".venv":
-        subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "spark"], check=False)
-        importlib.invalidate_caches()
-    if not all(map(importlib.util.find_spec, wanted)):
+    if not imports.install("spark", "pyspark", "pandas"):
         raise EngineError(
             "pyspark is not installed",
             hint="Install it: sh batch/environment.sh spark. Or run with --engine duckdb.",

@@ -17,7 +17,8 @@ import pytest
 
 from batch.errors import InputError
 from section1 import discover as module
-from section1.discover import Found, GzipError, discover, printable, stamp, unpack
+from section1.discover import Found, GzipError, discover, printable, unpack
+from section1.reading import stamp
 
 PATTERNS = ["*.csv", "*.csv.gz"]
 
@@ -68,14 +69,14 @@ def test_a_file_open_for_reading_does_not_wait(tmp_path: Path) -> None:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]) -> None:
     """Do something after a file was hashed and before discovery has looked at it again."""
-    digest = module._digest
+    digest = module.digest
 
     def and_then(*arguments: object, **named: object) -> str:
         result = digest(*arguments, **named)  # type: ignore[arg-type]
         action()
         return result
 
-    monkeypatch.setattr(module, "_digest", and_then)
+    monkeypatch.setattr(module, "digest", and_then)
 
 
 def test_a_file_that_grows_while_it_is_hashed_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,14 +183,14 @@ def test_printable_names_differ_where_names_do() -> None:
 def test_a_broken_gzip_file(tmp_path: Path, broken: bytes, reason: str) -> None:
     (tmp_path / "x").write_bytes(broken)
     with open(tmp_path / "x", "rb") as file, pytest.raises(GzipError, match=reason):
-        list(unpack(file))
+        list(unpack(file, os.path.getsize(tmp_path / "x")))
 
 
 def test_a_gzip_file_may_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "UNPACKED_FLOOR", 1 << 20)
     (tmp_path / "x").write_bytes(gzip.compress(bytes(8 << 20)))
     with open(tmp_path / "x", "rb") as file, pytest.raises(GzipError, match="gzip_too_large"):
-        list(unpack(file))
+        list(unpack(file, os.path.getsize(tmp_path / "x")))
     (tmp_path / "y").write_bytes(gzip.compress(bytes(1 << 20)))
     with open(tmp_path / "y", "rb") as file:
-        assert sum(map(len, unpack(file))) == 1 << 20
+        assert sum(map(len, unpack(file, 1))) == 1 << 20
