@@ -17,18 +17,23 @@ for name in ("SECTION1_SCHEDULE", "SECTION1_MASTER"):  # the container's, where 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out what takes long, unless it is asked for; say which tests stay together where two processes run them.
 
-    Those are the tests of a file, as they share its fixtures, all that share a Spark session, and all with containers:
-    those mostly wait, so they come first and the other process has the machine for itself.
+    Those are the tests of a file, as they share its fixtures, all that share a Spark session, and all that start
+    machines of their own, containers or a cluster: two clusters at once would starve each other. They mostly wait, so
+    they come first, beside those with Spark.
     """
-    groups = ("container", "spark")
+    groups = ("machines", "spark")
 
     def group(item: pytest.Item) -> str:
-        return next((name for name in groups if item.get_closest_marker(name)), str(item.path))
+        if item.get_closest_marker("container") or item.get_closest_marker("cluster"):
+            return "machines"
+        return "spark" if item.get_closest_marker("spark") else str(item.path)
 
     items.sort(key=lambda item: (*groups, group(item)).index(group(item)))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))
-        if (item.get_closest_marker("full") or group(item) == "container") and not os.environ.get("FULL_TESTS"):
+        if (item.get_closest_marker("full") or item.get_closest_marker("container")) and not os.environ.get(
+            "FULL_TESTS"
+        ):
             item.add_marker(pytest.mark.skip(reason="takes long; FULL_TESTS=1 runs it"))
 
 
