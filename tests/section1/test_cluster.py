@@ -21,7 +21,7 @@ from test_engines import differences, outputs, tidy
 from section1.generate import generate
 from section1.settings import ROOT
 
-pytestmark = [pytest.mark.spark, pytest.mark.cluster]
+pytestmark = pytest.mark.spark
 
 
 @pytest.fixture(scope="module")
