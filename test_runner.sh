@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ $# -gt 0 ] || set -- --numprocesses 2 --dist loadgroup
+[ $# -gt 0 ] || set -- --numprocesses 2 --no-loadscope-reorder
 
 # Java's major version: 17 of 'openjdk version "17.0.15" 2025-04-15', 1 of 'java version "1.8.0_292"', else nothing.
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java

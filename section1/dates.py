@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 STATUSES = ("ok", "unreadable", "ambiguous")
 OK, UNREADABLE, AMBIGUOUS = range(3)
 EPOCH = date(1970, 1, 1).toordinal()
+MOST_KNOWN = 100_000  # days whose texts are kept: people are born on 40,000
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -251,7 +252,11 @@ def columns(name: str, days: Ints, status: Ints, key: bytes) -> dict[str, pa.Arr
     low = int(some.min()) if len(some) else 0
     present = np.zeros(int(some.max()) - low + 1 if len(some) else 0, dtype=bool)
     present[some - low] = True
-    distinct = [int(day) for day in np.flatnonzero(present) + low]
+    distinct = (np.flatnonzero(present) + low).tolist()
+    known = _known(key)
+    if len(known) > MOST_KNOWN:
+        known.clear()
+    texts = [known.get(day) or known.setdefault(day, _texts(day, key)) for day in distinct]
     index = np.zeros(len(days), dtype=np.int32)
     index[readable] = (np.cumsum(present, dtype=np.int32) - 1)[some - low]
     indices = pa.array(index, mask=~readable)
@@ -261,19 +266,20 @@ def columns(name: str, days: Ints, status: Ints, key: bytes) -> dict[str, pa.Arr
 
     return {
         f"{name}_date": pa.array(days, mask=~readable).view(pa.date32()),
-        f"{name}_ymd": shared([_ymd(day) for day in distinct]),
-        f"{name}_digest": shared([_digest(day, key) for day in distinct]),
+        f"{name}_ymd": shared([ymd for ymd, _ in texts]),
+        f"{name}_digest": shared([digest for _, digest in texts]),
         f"{name}_status": pa.DictionaryArray.from_arrays(pa.array(status), pa.array(STATUSES)),
     }
 
 
-@lru_cache(maxsize=100_000)
-def _ymd(day: int) -> str:
-    return date.fromordinal(EPOCH + day).isoformat().replace("-", "")
+@lru_cache
+def _known(key: bytes) -> dict[int, tuple[str, str]]:
+    """The texts of the days that occurred so far."""
+    return {}
 
 
-@lru_cache(maxsize=100_000)
-def _digest(day: int, key: bytes) -> str:
-    """SHA-256 of YYYYMMDD in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
-    text = _ymd(day).encode()
-    return hmac.new(key, text, sha256).hexdigest() if key else sha256(text).hexdigest()
+def _texts(day: int, key: bytes) -> tuple[str, str]:
+    """YYYYMMDD, and its SHA-256 in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
+    ymd = date.fromordinal(EPOCH + day).isoformat().replace("-", "")
+    text = ymd.encode()
+    return ymd, hmac.new(key, text, sha256).hexdigest() if key else sha256(text).hexdigest()

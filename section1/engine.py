@@ -60,14 +60,14 @@ def add_evidence(total: Evidence, more: Evidence) -> None:
 
 
 def judged(
-    work: Work, chunk: Chunk, records: pa.Table, verdicts: pa.Table, evidence: Evidence, text: bytes = b""
+    work: Work, chunk: Chunk, records: pa.Table, labels: pa.Table, fields: pa.Table, evidence: Evidence, text: bytes
 ) -> Judged:
-    """The verdicts on a chunk as its outputs' lines; see `lines.rejected` for the text."""
+    """The verdicts on a chunk with the lines of its outputs; see `lines` for what the tables and the text hold."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    failed = lines.one(verdicts["failed"])
+    failed = lines.one(labels["failed"])
     combinations = pc.dictionary_encode(failed)
     rows = np.bincount(combinations.indices.to_numpy(), minlength=len(combinations.dictionary))
     bits = failed.to_numpy()
@@ -79,8 +79,8 @@ def judged(
     return Judged(
         chunk,
         dict(zip(combinations.dictionary.to_pylist(), rows.tolist(), strict=True)),
-        lines.accepted(verdicts, work.statement),
-        lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
+        lines.accepted(fields, work.statement),
+        lines.rejected(chunk, work.layout, records, labels, work.statement, text),
         origins,
         evidence,
     )

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from batch.errors import EngineError
 from section1.engine import Judged, Work, judged
 from section1.intake import Portion
+from section1.judge import Statement
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 MEMORY_LIMIT = "256MB"
 
@@ -49,17 +51,13 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
     While a thread per core judges, this one takes the next portion in and passes the last verdicts on.
     """
     database = connection(work.folder)
-    statement = f"select {', '.join(work.statement.made)} from ({work.statement.duckdb})"
 
     def one(portion: Portion) -> Judged:
         chunk = portion.chunk
         dated, proven = work.with_dates(chunk, portion.table)
-        with database.cursor() as cursor:
-            cursor.register(work.view, dated)
-            del dated
-            with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
-                verdicts = cursor.execute(statement).to_arrow_table()
-        return judged(work, chunk, portion.table, verdicts, proven, portion.text)
+        with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
+            labels, fields = verdicts(database, work.statement, work.view, dated)
+        return judged(work, chunk, portion.table, labels, fields, proven, portion.text)
 
     workers = max(1, len(os.sched_getaffinity(0)))
     pending: deque[Future[Judged]] = deque()
@@ -72,14 +70,30 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
             yield pending.popleft().result()
 
 
+def verdicts(
+    database: duckdb.DuckDBPyConnection, statement: Statement, view: str, records: pa.Table
+) -> tuple[pa.Table, pa.Table]:
+    """The labels of all records, and the fields of those that passed. Raises duckdb.Error and pyarrow.ArrowInvalid."""
+    import pyarrow.compute as pc
+
+    for name, column, pattern in statement.matches:
+        records = records.append_column(name, pc.match_substring_regex(records[column], pattern))
+    with database.cursor() as cursor:
+        cursor.register(view, records)
+        labels: pa.Table = cursor.execute(statement.labels).to_arrow_table()
+        cursor.register(view, records.filter(pc.equal(labels["failed"], 0)))
+        return labels, cursor.execute(statement.fields).to_arrow_table()
+
+
 @contextmanager
 def errors_of_duckdb(where: str) -> Iterator[None]:
     """Report a failing statement as an EngineError."""
     import duckdb
+    import pyarrow as pa
 
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowInvalid) as error:
         raise EngineError(
             f"DuckDB refused the statement: {without_values(str(error))}",
             where=where,

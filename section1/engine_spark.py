@@ -201,7 +201,7 @@ def _write(
     import pyarrow as pa
 
     table = pa.Table.from_batches([batch])
-    some = judged(work, chunk, table, table, {})
+    some = judged(work, chunk, table, table, table, {}, b"")
     for bits, rows in some.failed.items():
         verdict.failed[bits] = verdict.failed.get(bits, 0) + rows
     verdict.accepted = _append(accepted, some.accepted, verdict.accepted)

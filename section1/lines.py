@@ -31,16 +31,16 @@ def rejected_header(statement: Statement, layout: Layout) -> bytes:
     return (",".join(names) + "\n").encode()
 
 
-def accepted(verdicts: pa.Table, statement: Statement) -> list[memoryview]:
-    """The lines of the accepted rows."""
+def accepted(fields: pa.Table, statement: Statement) -> list[memoryview]:
+    """The lines of the accepted rows; in other rows the fields are null."""
     import pyarrow.compute as pc
 
-    columns = [_field(one(verdicts[f"accepted_{n}"]).drop_null()) for n in range(len(statement.accepted))]
+    columns = [_field(one(fields[f"accepted_{n}"]).drop_null()) for n in range(len(statement.accepted))]
     return _joined(*columns[:-1], pc.binary_join_element_wise(columns[-1], "\n", ""))
 
 
 def rejected(
-    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: pa.Table, statement: Statement, text: bytes
+    chunk: Chunk, layout: Layout, records: pa.Table, labels: pa.Table, statement: Statement, text: bytes
 ) -> list[memoryview]:
     """The lines of the rejected rows: the original fields, then where they came from and what they failed.
 
@@ -51,7 +51,7 @@ def rejected(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    failed = one(verdicts["failed"])
+    failed = one(labels["failed"])
     rows = np.flatnonzero(failed.to_numpy())
     places = pa.array(rows)
     originals = _cut_out(chunk, layout, records, rows, text) or [
@@ -59,7 +59,7 @@ def rejected(
     ]
     source = _field(one(records["source_file"].take(places))) if layout.carried else _text(chunk.source_file)
     number = one(records["record_number"].take(places)).cast(pa.string())
-    added = [_field(one(verdicts[f"rejected_{n}"].take(places))) for n in range(len(statement.rejected))]
+    added = [_field(one(labels[f"rejected_{n}"].take(places))) for n in range(len(statement.rejected))]
     combinations = pc.dictionary_encode(failed.take(places))
     names = [";".join(statement.failed_rules(bits)) + "\n" for bits in combinations.dictionary.to_pylist()]
     failures = pa.array(names, pa.string()).take(combinations.indices)

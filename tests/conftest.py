@@ -13,23 +13,31 @@ for name in ("SECTION1_SCHEDULE", "SECTION1_MASTER"):  # the container's, where 
     os.environ.pop(name, None)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out what takes long, unless it is asked for; say which tests stay together where two processes run them.
-
-    Those are the tests of a file, as they share its fixtures, all that share a Spark session, and all with containers:
-    those mostly wait, so they come first and the other process has the machine for itself.
-    """
-    groups = ("container", "spark")
-
-    def group(item: pytest.Item) -> str:
-        return next((name for name in groups if item.get_closest_marker(name)), str(item.path))
-
-    items.sort(key=lambda item: (*groups, group(item)).index(group(item)))
+    """Leave out what takes long, unless it is asked for; the files that take longest come first."""
+    first = ("containers/", "test_cluster", "test_crash", "test_engines", "test_hostile")
+    items.sort(key=lambda item: next((n for n, name in enumerate(first) if name in item.nodeid), len(first)))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-        if (item.get_closest_marker("full") or group(item) == "container") and not os.environ.get("FULL_TESTS"):
+        takes_long = item.get_closest_marker("full") or item.get_closest_marker("container")
+        if takes_long and not os.environ.get("FULL_TESTS"):
             item.add_marker(pytest.mark.skip(reason="takes long; FULL_TESTS=1 runs it"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Which tests stay together where two processes run them.
+
+    Those of a file, as they share its fixtures; and all that start containers or a cluster: they wait most of the time,
+    and two clusters at once would starve each other.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return "machines" if "containers/" in path or path.endswith("test_cluster.py") else path
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -252,7 +252,7 @@ def test_records_in_another_order_are_refused(tmp_path: Path) -> None:
     import pyarrow as pa
 
     chunk = Chunk("", 0, 1, "a.csv", (), 7, 2, True, 0)
-    statement = Statement("", "", ("name",), (), ("rule",))
+    statement = Statement("", "", "", (), ("name",), (), ("rule",))
     work = Work(Layout((), 1), {}, {}, statement, "", str(tmp_path))
     for numbers, source in (([8, 7], "a.csv"), ([6, 7], "a.csv"), ([7, 8], "b.csv")):
         columns = {"failed": [0, 0], "source_file": [source] * 2, "record_number": numbers,

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from batch.errors import ConfigError
-from section1 import judge, lines, query, settings
+from section1 import engine_duckdb, judge, lines, query, settings
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Task
 
@@ -332,13 +332,14 @@ def judged(made: Task, rows: list[tuple[str, ...]]) -> list[Verdict]:
                 f"(values ({places}, 'a,b.csv', ?)) t({', '.join(names)}, source_file, record_number)",
                 [*values, *[""] * (len(names) - len(values)), number],
             )
-        statement = judge.statement(made, None)
-        found = connection.sql(statement.duckdb).order("record_number").to_arrow_table()
+        view, statement = made.settings.input.view, judge.statement(made, None)
+        records = connection.sql(f"from {view} order by record_number").to_arrow_table()
+        labels, fields = engine_duckdb.verdicts(connection, statement, view, records)
     layout = Layout(tuple(made.settings.input.columns), 1 << 20)
     chunk = Chunk("", 0, 0, "a,b.csv", layout.columns, 1, len(rows), False, 0)
-    good = csv_rows(lines.accepted(found, statement))
-    bad = csv_rows(lines.rejected(chunk, layout, found, found, statement, b""))
-    bits = found["failed"].to_pylist()
+    good = csv_rows(lines.accepted(fields, statement))
+    bad = csv_rows(lines.rejected(chunk, layout, records, labels, statement, b""))
+    bits = labels["failed"].to_pylist()
     return [Verdict(failed, None if failed else next(good), next(bad) if failed else None) for failed in bits]
 
 

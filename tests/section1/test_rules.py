@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from batch.config import Document
 from batch.errors import ConfigError
-from section1 import judge
+from section1 import engine_duckdb, judge
 from section1.settings import Dates, Input, Outputs, Published, Rule, Settings, Task
 
 EXAMPLES = 1000 if os.environ.get("FULL_TESTS") else 60
@@ -170,12 +170,13 @@ def connection() -> duckdb.DuckDBPyConnection:
     return made
 
 
-def verdicts(statement: str) -> list[tuple[int, bool, bool]]:
+def verdicts(statement: judge.Statement) -> list[tuple[int, bool, bool]]:
     """For each of ROWS: the bits, and whether it has fields for the accepted and for the rejected."""
-    with connection().cursor() as cursor:
-        return cursor.execute(
-            f"select failed, accepted_1 is not null, rejected_0 is not null from ({statement}) order by record_number"
-        ).fetchall()
+    records = connection().execute("select * from applications order by record_number").to_arrow_table()
+    labels, fields = engine_duckdb.verdicts(connection(), statement, "applications", records)
+    accepted = set(fields["accepted_0"].to_pylist())
+    rows = zip(labels["failed"].to_pylist(), labels["rejected_0"].to_pylist(), strict=True)
+    return [(bits, str(n) in accepted, rejected is not None) for n, (bits, rejected) in enumerate(rows, 1)]
 
 
 @property_test
@@ -183,7 +184,7 @@ def verdicts(statement: str) -> list[tuple[int, bool, bool]]:
 def test_a_row_has_one_verdict_and_the_bits_that_python_finds(rules: list[tuple[Test, list[int]]]) -> None:
     named = {f"r{n}": Rule(test=test.sql, after=[f"r{e}" for e in after]) for n, (test, after) in enumerate(rules)}
     statement = judge.statement(task(named), None)
-    found = verdicts(statement.duckdb)
+    found = verdicts(statement)
     assert len(found) == len(ROWS)
     for row, (bits, accepted, rejected) in zip(ROWS, found, strict=True):
         passed = [test.of(row) is True for test, _ in rules]
@@ -218,7 +219,7 @@ def test_no_text_puts_a_row_in_both_outputs_or_in_neither(rules: list[str]) -> N
     """A text is refused, or fails as a whole, or gives each row one verdict."""
     try:
         statement = judge.statement(task({f"r{n}": Rule(test=text) for n, text in enumerate(rules)}), None)
-        found = verdicts(statement.duckdb)
+        found = verdicts(statement)
     except (ConfigError, duckdb.Error):
         event("refused")
         return
@@ -243,13 +244,13 @@ def test_each_rule_stands_in_the_statement_once() -> None:
     statement = judge.statement(task(rules), None)
     for n in range(60):
         assert statement.spark.count(f"'marker {n}.'") == 1
-        assert statement.duckdb.count(f"'marker {n}.'") == 1
+        assert statement.labels.count(f"'marker {n}.'") == 1
 
 
 def test_sixty_rules_have_a_bit_each() -> None:
     rules = {f"r{n}": Rule(test=f"record_number <> {n + 1}") for n in range(60)}
     statement = judge.statement(task(rules), None)
-    found = verdicts(statement.duckdb)
+    found = verdicts(statement)
     assert [statement.failed_rules(bits) for bits, _, _ in found] == [[f"r{n}"] for n in range(len(ROWS))]
     rules = {f"r{n}": Rule(test="null") for n in range(60)}
-    assert {bits for bits, _, _ in verdicts(judge.statement(task(rules), None).duckdb)} == {(1 << 60) - 1}
+    assert {bits for bits, _, _ in verdicts(judge.statement(task(rules), None))} == {(1 << 60) - 1}

@@ -1,0 +1,109 @@
+"""Dates are read as the whole batch proves, wherever in it the proof stands; and lines are CSV, whatever is in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from applications import BAD, GOOD, config, run, write
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from section1 import lines
+from section1.judge import Statement
+from section1.records import Chunk, Layout, load, read
+
+EITHER = "Ada Lovelace,ada@example.com,01/02/1990,12345678\n"
+DAY_FIRST = "Bob Lovelace,bob@example.com,25/12/1990,12345678\n"
+MONTH_FIRST = "Cyd Lovelace,cyd@example.com,12/25/1990,12345678\n"
+TORN = 'Dee "Unclosed,x,y\n'
+EARLY, LATE = "19900102", "19900201"  # 01/02/1990 with the month first, and with the day first
+
+
+def judged(folder: Path, *files: str, fallback: str = "reject", chunk_bytes: int = 1024) -> dict[str, Any]:
+    """What is published of the files: the lines of both outputs, and the manifest; and what was logged."""
+    for number, rows in enumerate(files):
+        write(folder / "in", f"{number}.csv", rows)
+    chunks = ("  view: applications ", f"  chunk_bytes: {chunk_bytes}\n  view: applications ")
+    path = config(folder / "task.yaml", chunks, ("fallback: reject ", f"fallback: {fallback} "))
+    summary = run(folder / "in", folder / "out", "--task-config", path)
+    current = folder / "out" / "current"
+    manifest = json.loads((current / "manifest.json").read_text())
+    quarantine = current / BAD / "quarantine" / "fragments.csv"
+    return {
+        GOOD: (current / GOOD / "applications.csv").read_text(),
+        BAD: (current / BAD / "applications.csv").read_text(),
+        "fragments": quarantine.read_text() if quarantine.exists() else "",
+        "counts": {name: count for name, count in summary.items() if isinstance(count, int)},
+        "told": [manifest[name] for name in ("evidence", "dates", "files", "outputs")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("files", "fallback", "born"),
+    [
+        ([EITHER * 40 + DAY_FIRST], "reject", LATE),
+        ([EITHER * 40 + MONTH_FIRST], "reject", EARLY),
+        ([MONTH_FIRST + EITHER * 40 + DAY_FIRST], "reject", ""),
+        ([MONTH_FIRST + EITHER * 40 + DAY_FIRST], "day_first", LATE),
+        ([EITHER * 40, TORN, EITHER + DAY_FIRST], "reject", LATE),
+        ([TORN + DAY_FIRST, EITHER * 40, TORN + MONTH_FIRST], "reject", ""),
+        ([TORN + DAY_FIRST * 3, MONTH_FIRST], "reject", ""),
+        ([EITHER * 40], "month_first", EARLY),
+    ],
+)
+def test_the_proof_may_stand_anywhere(tmp_path: Path, files: list[str], fallback: str, born: str) -> None:
+    parts = judged(tmp_path / "parts", *files, fallback=fallback)
+    assert parts == judged(tmp_path / "whole", *files, fallback=fallback, chunk_bytes=8 << 20)
+    ours = [row for row in csv.DictReader(io.StringIO(parts[GOOD])) if row["first_name"] == "Ada"]
+    count = sum(rows.count("Ada") for rows in files)
+    assert [row["date_of_birth"] for row in ours] == ([born] * count if born else [])
+    assert parts[BAD].count(",ambiguous_date\n") == (0 if born else count)
+    assert parts["fragments"].count("\n") == sum("Dee" in rows for rows in files) + (parts["fragments"] != "")
+
+
+texts = st.text(st.sampled_from('ab ,"\n\ré€'), max_size=4)
+STATEMENT = Statement("", "", "", (), ("x", "y"), ("z",), ("first", "second"))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(texts, texts, st.integers(0, 3)), max_size=8), texts, st.integers(0, 2))
+def test_lines_are_what_a_csv_reader_understands(rows: list[tuple[str, str, int]], name: str, before: int) -> None:
+    everything = [("x", "y", 0)] * before + rows  # the tables may be parts of larger ones
+    a, b, failed = (list(column) for column in zip(*everything, strict=True)) if everything else ([], [], [])
+    numbers = list(range(7, 7 + len(everything)))
+    types = [pa.string(), pa.string(), pa.int64(), pa.int64()]
+    arrays = [pa.array(values, kind) for values, kind in zip((a, b, failed, numbers), types, strict=True)]
+    names = ["a", "b", "failed", "record_number"]
+    table = pa.table(arrays, names=names).slice(before)
+    passed = [x if bits == 0 else None for x, bits in zip(a, failed, strict=True)]
+    fields = {"accepted_0": pa.array(passed, pa.string()), "accepted_1": pa.array(passed, pa.string())}
+    labels = table.append_column("rejected_0", table["b"])
+    chunk = Chunk("", 0, 0, name, ("a", "b"), 1, len(rows), False, 0)
+    good = b"".join(lines.accepted(pa.table(fields).slice(before), STATEMENT)).decode()
+    bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, labels, STATEMENT, b"")).decode()
+    assert list(csv.reader(io.StringIO(good, newline=""), strict=True)) == [[x, x] for x, _, bits in rows if bits == 0]
+    rules = {1: "first", 2: "second", 3: "first;second"}
+    assert list(csv.reader(io.StringIO(bad, newline=""), strict=True)) == [
+        [x, y, name, str(n), y, rules[bits]] for n, (x, y, bits) in enumerate(rows, 7 + before) if bits
+    ]
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", ["", "\n"])
+@pytest.mark.parametrize("header", [("a", "b"), ("b", "a")])
+def test_cut_out_lines_are_the_joined_ones(tmp_path: Path, ends: str, last: str, header: tuple[str, ...]) -> None:
+    text = (ends.join(["x,y", ",", "é ,z", "1,2"]) + last).encode()
+    (tmp_path / "a.csv").write_bytes(text)
+    layout = Layout(("a", "b"), 100)
+    chunk = Chunk(str(tmp_path / "a.csv"), 0, len(text), "a.csv", header, 1, 4, True, 0)
+    records = read(chunk, layout)
+    labels = pa.table({"failed": [1, 3, 0, 2], "rejected_0": ["", "u", None, "v"]})
+    joined = b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, b""))
+    assert b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, load(chunk))) == joined
+    assert joined.count(b"\n") == 3
