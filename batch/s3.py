@@ -291,7 +291,7 @@ def _told(where: str, failure: type[BatchError]) -> Iterator[None]:
         raise _refused(error, where, failure) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
         raise failure("there are no AWS credentials", where=where, hint=NO_CREDENTIALS) from error
-    except (boto.HTTPClientError, boto.IncompleteReadError) as error:
+    except (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError) as error:
         endpoint = _client().meta.endpoint_url
         raise failure(f"the store at {endpoint} does not answer", where=where, hint=AWAY) from error
     except (boto.BotoCoreError, ValueError) as error:

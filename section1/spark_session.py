@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from batch import imports
 from batch.errors import EngineError
-from section1.settings import ROOT, Settings
+from section1.settings import ENDPOINT, REGION, ROOT, Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -150,6 +150,7 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         place = {
             "spark.driver.extraJavaOptions": QUICK_JAVA,
             "spark.executor.extraJavaOptions": f"{java} {SILENT_JAVA}",
+            **{f"spark.executorEnv.{name}": os.environ[name] for name in (ENDPOINT, REGION) if name in os.environ},
         }
     return {
         "spark.app.name": "section1",

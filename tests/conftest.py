@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,3 +50,24 @@ def spark() -> Iterator[Any]:
 
     with spark_session.session(settings.load("section1_process.yaml", []).settings) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Any]:
+    """One store for all tests of a process; its endpoint and credentials are in the environment."""
+    pytest.importorskip("moto", reason="moto is not installed: sh batch/environment.sh s3 s3-tests")
+    from store import CREDENTIALS, StandIn
+
+    stand_in = StandIn()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL_S3": stand_in.endpoint}).items():
+            environment.setenv(name, value)
+        yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def bucket(store: Any) -> Iterator[Any]:
+    """A new bucket, in a store that is well."""
+    yield store.bucket(f"bucket-{uuid.uuid4().hex[:12]}")
+    store.fault, store.cut = (lambda _: None), 0

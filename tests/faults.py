@@ -2,8 +2,8 @@
 
 This file is a server as well: started once, it imports the product and its libraries, and forks a child for each
 command line that it is asked to run. In the child all functions through which effects go are wrapped: writes, syncs,
-opens, folders, renames, links, removals, SQLite statements and commits, the reading of input, and each chunk's
-verdict. Every call is a numbered point with a label; a write is two, before it and after half of its data.
+opens, folders, renames, links, removals, SQLite statements and commits, requests to a store, the reading of input, and
+each chunk's verdict. Every call is a numbered point with a label; a write is two, before it and after half of its data.
 """
 
 from __future__ import annotations
@@ -218,6 +218,7 @@ def install(effects: Effects) -> None:
     setattr(io, "open", file_opened)  # noqa: B010 - mypy knows the real one
     setattr(builtins, "open", file_opened)  # noqa: B010
     _install_sqlite(effects)
+    _install_store(effects)
     _install_steps(effects)
 
 
@@ -259,6 +260,22 @@ def _install_sqlite(effects: Effects) -> None:
         return real(*arguments, factory=Connection, **options)
 
     setattr(sqlite3, "connect", connect)  # noqa: B010
+
+
+def _install_store(effects: Effects) -> None:
+    from batch.s3 import Store
+
+    def pointed(name: str) -> None:
+        real = getattr(Store, name)
+
+        def called(store: Store, at: str = "", *arguments: Any, **options: Any) -> Any:
+            effects.point(f"store {name} {'/'.join(at.split('/')[-2:])}")
+            return real(store, at, *arguments, **options)
+
+        setattr(Store, name, called)
+
+    for name in ("list", "get", "put", "upload", "delete"):
+        pointed(name)
 
 
 def _install_steps(effects: Effects) -> None:

@@ -68,7 +68,7 @@ def manage(*arguments: str | Path, **options: Any) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
 
 
-def run(source: Path, output: Path, *arguments: str | Path, **options: Any) -> dict[str, Any]:
+def run(source: str | Path, output: str | Path, *arguments: str | Path, **options: Any) -> dict[str, Any]:
     """Run the job, which must succeed; returns its summary."""
     done = manage("--input", source, "--output", output, "--json", *arguments, **options)
     assert done.returncode == 0, done.stderr
@@ -87,6 +87,13 @@ def visible(output: Path) -> Pair | None:
         return None
     good, bad = (hashlib.sha256((current / name / "applications.csv").read_bytes()).hexdigest() for name in (GOOD, BAD))
     return good, bad
+
+
+def folder_outputs(output: Path) -> dict[str, bytes]:
+    """All that readers of a folder see, by name; the manifest tells the time and is left out."""
+    current = (output / "current").resolve()
+    files = (path for path in current.rglob("*") if path.is_file() and path.name != "manifest.json")
+    return {path.relative_to(current).as_posix(): path.read_bytes() for path in files}
 
 
 def published(output: Path) -> list[str]:

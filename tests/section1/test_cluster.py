@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from applications import config, leftovers, manage, published, rows, run, write
+from applications import HEADER, config, folder_outputs, leftovers, manage, published, rows, run, write
 from cluster import MEMORY, Cluster, until
 from hostile import lay_out_all
+from store import CREDENTIALS, Bucket
 from test_engines import differences, outputs, tidy
 
 from section1.generate import generate
@@ -80,6 +83,32 @@ def test_the_same_bytes(cluster: Cluster, tmp_path: Path) -> None:
     summary = run(tmp_path / "in", tmp_path / "spark", "--task-config", path)
     assert (summary["engine"], summary["status"]) == ("spark", "published"), "auto takes a cluster"
     same_as_duckdb(tmp_path, path)
+
+
+@pytest.mark.full
+def test_input_and_output_in_a_store(cluster: Cluster, bucket: Bucket, tmp_path: Path) -> None:
+    assert len(lay_out_all(tmp_path / "in")) > 100
+    (tmp_path / "in" / "packed.csv.gz").write_bytes(gzip.compress((HEADER + rows(0, 3000)).encode()))
+    bucket.fill(tmp_path / "in")
+    path = task(cluster, tmp_path)
+    credentials = {f"spark.executorEnv.{name}": value for name, value in CREDENTIALS.items()}
+    told = json.dumps({"endpoint": bucket.store.endpoint, "folder": str(tmp_path / "driver")})
+    text = path.read_text().replace('"conf": {', f'"conf": {json.dumps(credentials)[:-1]}, ', 1)
+    path.write_text(f"s3: {told}\n{text}")
+    summary = run(bucket.source, bucket.output, "--task-config", path)
+    assert (summary["engine"], summary["status"]) == ("spark", "published")
+    run(tmp_path / "in", tmp_path / "out", "--task-config", path, "--engine", "duckdb")
+    assert differences(bucket.outputs(), folder_outputs(tmp_path / "out")) == []
+    assert not bucket.names("out/state/staging"), "what the workers wrote there is gone"
+    path.write_text(re.sub("(?m)^  mobile: .*$", "  mobile: mobile_no is not null", path.read_text()))
+    done = manage("replay", summary["run_id"], "--output", bucket.output, "--task-config", path, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["successful"] > 0
+    run_id = published(tmp_path / "out")[0]
+    done = manage("replay", run_id, "--output", tmp_path / "out", "--task-config", path, "--engine", "duckdb")
+    assert done.returncode == 0, done.stderr
+    there, here = bucket.outputs(), folder_outputs(tmp_path / "out")
+    assert [name for name in here if name != "origins.csv" and here[name] != there[name]] == []
 
 
 @pytest.mark.full
