@@ -149,7 +149,7 @@ def _command(options: argparse.Namespace) -> int:
         destination="" if generating else given.get("output", ""),
     )
     if generating:
-        text, result = _generate(options, Path(given.get("output") or task.settings.input.folder))
+        text, result = _generate(options, given.get("output") or task.settings.input.folder)
     elif options.command == "status":
         text, result = _status(task)
     elif options.command == "health":
@@ -212,13 +212,21 @@ def _health(task: Task, options: argparse.Namespace) -> int:
     return 0 if how.healthy else 1
 
 
-def _generate(options: argparse.Namespace, folder: Path) -> tuple[str, Any]:
+def _generate(options: argparse.Namespace, folder: str) -> tuple[str, Any]:
+    from batch.errors import ConfigError
     from batch.progress import progress
     from batch.publish import writing
+    from batch.s3_url import is_url
     from section1.generate import generate
 
-    with progress("generate", options.rows, unit=" rows") as bar, writing(folder):
-        paths = generate(folder, options.rows, options.files, options.seed, bar.update)
+    if is_url(folder):
+        raise ConfigError(
+            "generate writes to folders only",
+            where=folder,
+            hint=f"Name one with --output DIR, then: aws s3 cp --recursive DIR {folder.replace('s3a:', 's3:')}",
+        )
+    with progress("generate", options.rows, unit=" rows") as bar, writing(Path(folder)):
+        paths = generate(Path(folder), options.rows, options.files, options.seed, bar.update)
     names = [str(path) for path in paths]
     return f"wrote {options.rows:,} applications: {', '.join(names)}", {"rows": options.rows, "files": names}
 

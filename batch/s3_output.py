@@ -67,8 +67,8 @@ class S3Output(Output):
     @contextmanager
     def exclusive(self, label: str) -> Iterator[None]:
         """Hold the working folder's lock and the store's; begin with the store's state, and bring it up to date."""
-        held = s3_lock.exclusive(self.store, f"{label} on {socket.gethostname()}", self._driver, self._minutes)
-        with super().exclusive(label), held as self._held:
+        label = f"{label} on {socket.gethostname()}"
+        with super().exclusive(label), s3_lock.exclusive(self.store, label, self._driver, self._minutes) as self._held:
             self._fetch()
             try:
                 yield

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from applications import GOOD, HEADER, config, folder_outputs, manage, mobile_rule, rows, run, visible
+from applications import BAD, GOOD, HEADER, ROOT, config, folder_outputs, manage, mobile_rule, rows, run, visible
 from hostile import lay_out_all
 from store import Bucket, Environ, StandIn
 
@@ -158,16 +159,6 @@ def test_a_lost_ledger_is_made_anew(bucket: Bucket, tmp_path: Path) -> None:
     assert f"{bucket.output}/state/ledger.sqlite: the ledger cannot be used" in message
 
 
-def test_old_runs_are_removed(bucket: Bucket, tmp_path: Path) -> None:
-    path = task(tmp_path, bucket, ("keep_runs: 744", "keep_runs: 2"))
-    made = []
-    for name in "abcd":
-        bucket.put(f"in/{name}.csv", HEADER + rows(100 * ord(name), 20))
-        made.append(hourly(bucket, path)["run_id"])
-    assert {key.split("/")[2] for key in bucket.names("out/runs/")} == set(made[-2:])
-    assert bucket.pointer()["run_id"] == made[-1]
-
-
 def test_replay(bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("in/a.csv", HEADER + rows(0, 10))
     run_id = hourly(bucket, task(tmp_path, bucket))["run_id"]
@@ -278,12 +269,14 @@ def test_errors(store: StandIn, bucket: Bucket, tmp_path: Path) -> None:
     for wrong in ("s3://bucket/in", "s3a://", "http://bucket/in"):
         message = failing(bucket, path, 2, "--input", wrong)
         assert message.startswith(f"{wrong}: is neither a path nor an address")
+    assert "generate writes to folders only" in failing(bucket, path, 2, "generate", "--output", "s3a://bucket/in")
     store.fault = lambda _: (403, "ExpiredToken")
     assert "the store does not take the credentials: ExpiredToken\n" in failing(bucket, path, 6)
     store.fault = denied("PUT", "run.lock")
     assert "the credentials do not allow PutObject\n  They need s3:ListBucket" in failing(bucket, path, 6)
     store.fault = denied("GET", bucket.name)
-    assert "the credentials do not allow ListObjectsV2\n" in failing(bucket, path, 3)
+    message = failing(bucket, path, 3, "--output", tmp_path / "out")
+    assert message.startswith(f"{bucket.source}: the credentials do not allow ListObjectsV2\n")
     assert bucket.pointer() == {}
     store.fault = denied("GET", "a.csv")
     done = manage("--input", bucket.source, "--output", bucket.output, "--task-config", path)
@@ -314,3 +307,15 @@ def test_an_object_that_changes_while_it_is_judged(bucket: Bucket, tmp_path: Pat
         assert bucket.outputs() == before
     bucket.put("in/b.csv", HEADER + rows(100, 10))
     assert hourly(bucket, path)["status"] == "published"
+
+
+def test_the_readme_s_reader(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put("in/a.csv", HEADER + rows(0, 10))
+    hourly(bucket, task(tmp_path, bucket))
+    (shown,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "section1/README.md").read_text(), re.M | re.S)
+    program = shown.replace('"bucket"', f'"{bucket.name}"').replace("published/", "out/")
+    seen: dict[str, Any] = {}
+    exec(program, seen)
+    assert {GOOD: seen["successful"], BAD: seen["unsuccessful"]} == {
+        name.partition("/")[0]: data for name, data in bucket.outputs().items()
+    }
