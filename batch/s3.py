@@ -46,6 +46,10 @@ class UnconditionalError(Exception):
     """The store knows no conditional PUT."""
 
 
+class UnreadableError(InputError):
+    """This object may not be read; others may."""
+
+
 class Object(msgspec.Struct, frozen=True):
     """An object as a listing shows it; `name` is relative to the store's prefix, the ETag changes with the content."""
 
@@ -318,4 +322,6 @@ def _refused(error: Any, where: str, failure: type[BatchError]) -> Exception:
         text, hint = "the object is archived", "Restore it, then run again."
     else:
         text, hint = f"the store refuses {error.operation_name}: {code}", AWAY
+    if failure is InputError and code in ("AccessDenied", "403", "InvalidObjectState"):
+        failure = UnreadableError
     return failure(text, where=where, hint=hint)

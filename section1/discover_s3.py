@@ -9,7 +9,7 @@ import msgspec
 
 from batch.errors import DataError, InputError
 from batch.publish import write_file, writing
-from batch.s3 import Object, Store
+from batch.s3 import Object, Store, UnreadableError
 from section1 import reading
 from section1.discover import Found, Source, digest, is_packed, matches, printable
 
@@ -32,9 +32,7 @@ def discover(folder: str, patterns: Iterable[str], known: Path | None, *, rememb
             sha256 = _digest(url, item, digests)
         except DataError:
             found.skipped[name] = "is still being written"
-        except InputError as error:
-            if "credentials" in error.what or "does not answer" in error.what:
-                raise
+        except UnreadableError as error:
             found.skipped[name] = f"cannot be read: {error.what}"
         else:
             seen[url] = item.etag, item.bytes, sha256
