@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOCK = 5_854_100_001
 """The advisory lock that keeps two migrations of one database apart."""
+LOCK_TIMEOUT = "10s"
+"""A migration that waits longer for a table that somebody uses is undone: whoever queues behind it would wait too."""
 NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 
 _TABLE = """\
@@ -84,9 +86,10 @@ def migrate(connection: Connection, folder: Path) -> list[str]:
             _check(applied, migrations, folder)
             new = migrations[len(applied) :]
             for migration in new:
+                cursor.execute(f"set local lock_timeout = '{LOCK_TIMEOUT}'")
                 cursor.execute(migration.sql)
-                cursor.execute(
-                    "insert into public.schema_migration (number, name, sha256) values (%s, %s, %s)",
+                cursor.execute(  # a migration may have taken another role
+                    "reset role; insert into public.schema_migration (number, name, sha256) values (%s, %s, %s)",
                     [migration.number, migration.path.name, migration.sha256],
                 )
                 connection.commit()

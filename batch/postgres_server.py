@@ -47,7 +47,11 @@ def server(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[
     when the server does not start, with the end of its log.
     """
     folder = folder.resolve()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for above in reversed(folder.parents):
+        if not above.exists():
+            above.mkdir()
+            above.chmod(0o711)  # whatever the umask: who runs the server for root has to pass
+    folder.mkdir(mode=0o700, exist_ok=True)
     data = folder / "data"
     with exclusive(folder / "lock", "embedded Postgres"), tempfile.TemporaryDirectory(prefix="pg-") as socket:
         account = _account(folder, Path(socket))
