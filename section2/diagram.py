@@ -67,7 +67,7 @@ def source(database: Database) -> tuple[str, bytes]:
         found = re.search(r"<!--\n\n(.*?)\n\n-->", commented, re.DOTALL)
         assert found is not None  # eralchemy writes Mermaid as a comment beside a link to a drawing service
         mermaid, dot = found[1], render_er(tables, None, mode="dot").decode()
-    return _sorted(mermaid, r"^\w+ \{$.*?^\}$|^\w+ \S+--.*?$"), _sorted(dot, r'^"\w+" .*?;?$').encode()
+    return _sorted(mermaid, r"^\w+ \{$.*?^\}$|^\w+ \S+--.*?$"), _sorted(dot, r'^"\w+".*?;$').encode()
 
 
 def _sorted(text: str, statement: str) -> str:
