@@ -1,0 +1,1 @@
+"""The sales database: members, items, what was sold, and who may see it."""

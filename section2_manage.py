@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""Section 2, the sales database: its command line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from batch.postgres import Database
+    from section2.settings import Settings
+
+ROOT = Path(__file__).resolve().parent
+DESCRIPTION = """\
+The sales database: its schema, its members from section 1, a made-up shop, and what
+analysts ask. Without a command: run."""
+EXIT_CODES = """\
+exit codes:
+  0 done (also: nothing new, members rejected)   1 a defect of this program; of roles: they differ
+  2 usage or configuration   3 input   4 data that the database does not take   5 engine
+  7 busy   130 interrupted"""
+SHOWN_BY_RUN = ("top10_highest_spending_member", "top3_most_sold_item")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line. Options of all commands may stand before or after the command."""
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    option = shared.add_argument
+    option("--config", metavar="FILE", help="YAML: a path, or a name in section2/conf (section2_database.yaml)")
+    option("--members", metavar="DIR", dest="published", help="where section 1 publishes, in place of the YAML's")
+
+    main = argparse.ArgumentParser(
+        prog="section2_manage.py",
+        allow_abbrev=False,
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+    )
+    commands = main.add_subparsers(dest="command", metavar="command", title="commands")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
+
+    command("run", "migrate, load members, make a small shop once, print the top members and items (the default)")
+    command("migrate", "apply the migrations that are new")
+    command("load-members", "take in every published run of section 1 that is not loaded yet")
+    sold = command("load-sales", "load transactions and their lines from two CSV files, all or nothing")
+    sold.add_argument("transactions", metavar="TRANSACTIONS.csv", help="transaction_id,email,occurred_at,status")
+    sold.add_argument(
+        "lines", metavar="LINES.csv", help="transaction_id,item_id,quantity,unit_price,unit_weight_kg,discount"
+    )
+    made = command("generate", "fill an empty shop with made-up items, members and sales")
+    made.add_argument("--lines", type=_count, default=20_000, help="about so many lines of transactions (20000)")
+    made.add_argument("--items", type=_count, default=200, help="so many items (200)")
+    made.add_argument("--add-members", type=_count, default=0, metavar="N", help="made-up members up to N in all (0)")
+    made.add_argument("--seed", type=_count, default=1, help="the same seed gives the same shop (1)")
+    asked = command("query", "ask one of the questions in section2/conf; without a name: list them")
+    asked.add_argument("name", nargs="?", default="", help="basket_size, or the beginning: top10")
+    asked.add_argument("--set", action="append", default=[], metavar="K=V", help="a parameter of the question")
+    asked.add_argument("--role", default="owner", help="the role that asks (owner)")
+    asked.add_argument("--format", choices=("table", "csv", "json"), help="default: table on a terminal, csv in a pipe")
+    command("roles", "who may do what; exit code 1 where the database differs from section2/conf/section2_roles.csv")
+    drawn = command("erd", "draw the live schema: section2_entity_diagram.png and the README's Mermaid")
+    drawn.add_argument("--check", action="store_true", help="write nothing; exit code 1 when they are out of date")
+    return main
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0 on")
+    return int(text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
+    options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
+    os.umask(0o027)
+
+    from batch.errors import BatchError
+
+    try:
+        return _command(options)
+    except BatchError as error:
+        return _fail(str(error), error.exit_code)
+    except ModuleNotFoundError as error:
+        return _fail(f"the package {error.name} is missing\n  `sh section2_runner.sh run` installs what is needed.", 5)
+    except Exception as error:  # a defect: say where it is, without values that may be somebody's data
+        import traceback
+
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
+    except KeyboardInterrupt:
+        return _fail("interrupted; what was not finished was undone", 130)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"section2: {message}", file=sys.stderr)
+    return code
+
+
+def _say(text: str) -> None:
+    """Print a result; whoever reads it may have gone away."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _command(options: argparse.Namespace) -> int:
+    import msgspec
+
+    from section2 import settings
+
+    given = vars(options)
+    chosen = settings.load(given.get("config", "section2_database.yaml"))
+    if "published" in given:
+        chosen = msgspec.structs.replace(chosen, members=str(Path(given["published"]).absolute()))
+    if options.command == "query" and not options.name:
+        return _list_questions()
+    with settings.serving(chosen) as database:
+        match options.command:
+            case "migrate":
+                _migrate(database)
+            case "load-members":
+                _load_members(database, chosen.published)
+            case "load-sales":
+                _load_sales(database, options)
+            case "generate":
+                _generate(database, options.lines, options.items, options.add_members, options.seed)
+            case "query":
+                return _query(database, options)
+            case "roles":
+                return _roles(database)
+            case "erd":
+                return _erd(database, check=options.check)
+            case _:
+                _run(database, chosen)
+    return 0
+
+
+def _run(database: Database, chosen: Settings) -> None:
+    """Everything once, from nothing; a second time it changes nothing."""
+    from section2 import query, settings
+
+    _migrate(database)
+    _load_members(database, chosen.first_members)
+    with settings.connected(database, "owner") as connection, connection.cursor() as cursor:
+        cursor.execute("select exists (select from sales.sales_transaction)")
+        filled = cursor.fetchone() == (True,)
+    if not filled:
+        _generate(database, lines=20_000, items=200, members=0, seed=1)
+    for name in SHOWN_BY_RUN:
+        with settings.connected(database, "owner") as connection:
+            _say(f"\n{name}\n{query.as_table(query.ask(connection, query.find(name), {}))}")
+
+
+def _migrate(database: Database) -> None:
+    from batch.postgres_migrations import migrate
+    from section2 import settings
+
+    with settings.connected(database) as connection:
+        applied = migrate(connection, settings.MIGRATIONS)
+    _say(f"migrated: {', '.join(applied)}" if applied else "migrated: nothing new")
+
+
+def _load_members(database: Database, folder: Path) -> None:
+    from section2 import members, settings
+
+    with settings.connected(database, "loader") as connection:
+        loaded = members.load_members(connection, folder)
+    _say("\n".join(run.line() for run in loaded) or "members: no new run")
+
+
+def _load_sales(database: Database, options: argparse.Namespace) -> None:
+    from section2 import sales, settings
+
+    with settings.connected(database, "loader") as connection:
+        transactions, lines = sales.load_sales(connection, Path(options.transactions), Path(options.lines))
+    _say(f"loaded {transactions:,} transactions with {lines:,} lines")
+
+
+def _generate(database: Database, lines: int, items: int, members: int, seed: int) -> None:
+    from batch.progress import progress
+    from section2 import settings, shop
+
+    with settings.connected(database, "owner") as connection, progress("generate", lines, unit=" lines") as bar:
+        made = shop.generate(connection, lines, items, members, seed, bar.update)
+    _say(
+        f"made {made.items:,} items of {made.manufacturers:,} manufacturers, {made.members:,} members, "
+        f"{made.transactions:,} transactions with {made.lines:,} lines"
+    )
+
+
+def _list_questions() -> int:
+    from section2 import query
+
+    for name, path in query.questions().items():
+        _say(f"{name:<34}{path.read_text(encoding='utf-8').splitlines()[0].removeprefix('-- ')}")
+    return 0
+
+
+def _query(database: Database, options: argparse.Namespace) -> int:
+    from batch.errors import ConfigError
+    from section2 import query, settings
+
+    pairs = [pair.partition("=") for pair in options.set]
+    if wrong := [key for key, equals, _ in pairs if not equals]:
+        raise ConfigError(f"`{wrong[0]}` is not of the form key=value", where="--set")
+    if options.role not in settings.ROLES:
+        raise ConfigError(f"there is no role `{options.role}`", where="--role", hint=f"Known are: {settings.ROLES}.")
+    with settings.connected(database, options.role) as connection:
+        answer = query.ask(connection, query.find(options.name), {key: value for key, _, value in pairs})
+    shown = options.format or ("table" if sys.stdout.isatty() else "csv")
+    _say({"table": query.as_table, "csv": query.as_csv, "json": query.as_json}[shown](answer))
+    return 0
+
+
+def _roles(database: Database) -> int:
+    from section2 import roles, settings
+
+    with settings.connected(database) as connection:
+        differences = roles.differences(connection)
+    _say(roles.markdown(roles.committed()))
+    for line in differences:
+        print(f"section2: {line}", file=sys.stderr)
+    return 1 if differences else 0
+
+
+def _erd(database: Database, *, check: bool) -> int:
+    from section2 import diagram
+
+    stale = diagram.check(database) if check else diagram.draw(database)
+    for line in stale:
+        _say(line)
+    return 1 if check and stale else 0
+
+
+def _exit() -> NoReturn:
+    """Leave with main's code; everything is flushed by now."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    _exit()
