@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
 
-    command("run", "migrate, load members, make a small shop once, print the top members and items (the default)")
+    whole = command("run", "migrate, load members, make a small shop once, print both answers (the default)")
     command("migrate", "apply the migrations that are new")
     command("load-members", "take in every published run of section 1 that is not loaded yet")
     sold = command("load-sales", "load transactions and their lines from two CSV files, all or nothing")
@@ -61,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
     asked = command("query", "ask one of the questions in section2/conf; without a name: list them")
     asked.add_argument("name", nargs="?", default="", help="basket_size, or the beginning: top10")
     asked.add_argument("--set", action="append", default=[], metavar="K=V", help="a parameter of the question")
-    asked.add_argument("--role", default="owner", help="the role that asks (owner)")
+    for asking in (whole, asked):
+        asking.add_argument("--role", default="owner", help="the role that asks; others see no names (owner)")
     asked.add_argument("--format", choices=("table", "csv", "json"), help="default: table on a terminal, csv in a pipe")
     command("roles", "who may do what; exit code 1 where the database differs from section2/conf/section2_roles.csv")
     drawn = command("erd", "draw the live schema: section2_entity_diagram.png and the README's Mermaid")
@@ -138,11 +139,11 @@ def _command(options: argparse.Namespace) -> int:
             case "erd":
                 return _erd(database, check=options.check)
             case _:
-                _run(database, chosen)
+                _run(database, chosen, given.get("role", "owner"))
     return 0
 
 
-def _run(database: Database, chosen: Settings) -> None:
+def _run(database: Database, chosen: Settings, role: str) -> None:
     """Everything once, from nothing; a second time it changes nothing."""
     from section2 import query, settings
 
@@ -154,8 +155,18 @@ def _run(database: Database, chosen: Settings) -> None:
     if not filled:
         _generate(database, lines=20_000, items=200, members=0, seed=1)
     for name in SHOWN_BY_RUN:
-        with settings.connected(database, "owner") as connection:
+        with settings.connected(database, _known(role)) as connection:
             _say(f"\n{name}\n{query.as_table(query.ask(connection, query.find(name), {}))}")
+
+
+def _known(role: str) -> str:
+    from batch import config
+    from batch.errors import ConfigError
+    from section2 import settings
+
+    if role not in settings.ROLES:
+        raise ConfigError(f"there is no role `{role}`", where="--role", hint=config.suggest(role, settings.ROLES))
+    return role
 
 
 def _migrate(database: Database) -> None:
@@ -210,9 +221,7 @@ def _query(database: Database, options: argparse.Namespace) -> int:
     pairs = [pair.partition("=") for pair in options.set]
     if wrong := [key for key, equals, _ in pairs if not equals]:
         raise ConfigError(f"`{wrong[0]}` is not of the form key=value", where="--set")
-    if options.role not in settings.ROLES:
-        raise ConfigError(f"there is no role `{options.role}`", where="--role", hint=f"Known are: {settings.ROLES}.")
-    with settings.connected(database, options.role) as connection:
+    with settings.connected(database, _known(options.role)) as connection:
         answer = query.ask(connection, query.find(options.name), {key: value for key, _, value in pairs})
     shown = options.format or ("table" if sys.stdout.isatty() else "csv")
     _say({"table": query.as_table, "csv": query.as_csv, "json": query.as_json}[shown](answer))

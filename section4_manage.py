@@ -108,10 +108,12 @@ def _command(options: argparse.Namespace) -> int:
 
 def _load(database: Database, chosen: Settings, *, full: bool) -> None:
     from batch.postgres import connect
-    from section4 import ingest
+    from section4 import dashboards, ingest
 
     with connect(database, "section4 load") as connection:
         done = ingest.Load(chosen, full=full).run(connection)
+        if chosen.dashboards:
+            dashboards.write(connection, chosen)
     if chosen.output:
         _chart(database, chosen, chosen.output)
     ingest.check(done)

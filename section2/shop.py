@@ -80,15 +80,17 @@ def generate(
             transactions, written = _sales(cursor, rng, lines, buyers, shelf, progress)
     connection.commit()
     bulk.settle(connection)
-    return Made(manufacturers, items, made_up, transactions, written)
+    return Made(len(manufacturers), items, made_up, transactions, written)
 
 
-def _manufacturers(cursor: Cursor) -> int:
-    copy_rows(cursor, "sales.manufacturer", ["name"], ([name] for name in _MAKERS))
-    return len(_MAKERS)
+def _manufacturers(cursor: Cursor) -> list[int]:
+    """Ids of the manufacturers made."""
+    cursor.execute("insert into sales.manufacturer (name) select unnest(%s) on conflict do nothing", [_MAKERS])
+    cursor.execute("select manufacturer_id from sales.manufacturer where name = any (%s) order by name", [_MAKERS])
+    return [number for (number,) in cursor.fetchall()]
 
 
-def _items(cursor: Cursor, rng: np.random.Generator, count: int, manufacturers: int) -> list[Ints]:
+def _items(cursor: Cursor, rng: np.random.Generator, count: int, manufacturers: list[int]) -> list[Ints]:
     """Ids, cents and grams of the items made, the best sold first."""
     ids = np.arange(1, count + 1)
     cents = np.maximum(np.rint(np.exp(rng.normal(7.6, 1.0, count))), 50).astype(np.int64)
@@ -96,7 +98,7 @@ def _items(cursor: Cursor, rng: np.random.Generator, count: int, manufacturers: 
     rows = (
         (
             number,
-            (number - 1) % manufacturers + 1,
+            manufacturers[number % len(manufacturers)],
             f"{_LOOKS[number % len(_LOOKS)]} {_KINDS[number // len(_LOOKS) % len(_KINDS)]} {number}",
             f"{cents[number - 1] / 100:.2f}",
             f"{grams[number - 1] / 1000:.3f}",

@@ -27,12 +27,17 @@ HOST = "SECTION4_DATABASE_HOST"
 SECRETS = "SECTION4_SECRETS"
 SCHEDULE = "SECTION4_SCHEDULE"
 GRAFANA = "SECTION4_GRAFANA_URL"
+DASHBOARDS = "SECTION4_DASHBOARDS"
+SALES = "SECTION4_SALES"
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """The whole file. Folders are relative to the project."""
+    """The whole file. Folders are relative to the project.
+
+    `dashboards` is where `load` puts Grafana's dashboards; `sales` adds section 2's.
+    """
 
     database: Database
     embedded: str = ""
@@ -44,6 +49,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     settle_hours: Annotated[float, msgspec.Meta(ge=0)]
     secrets: Text
     grafana: Text
+    dashboards: str = ""
+    sales: bool = False
 
     @property
     def period(self) -> int:
@@ -82,6 +89,8 @@ def _deployed(settings: Settings) -> Settings:
     settings.schedule = environment.get(SCHEDULE) or settings.schedule
     settings.grafana = environment.get(GRAFANA) or settings.grafana
     settings.secrets = environment.get(SECRETS) or settings.secrets
+    settings.dashboards = environment.get(DASHBOARDS) or settings.dashboards
+    settings.sales = bool(environment.get(SALES)) or settings.sales
     if host := environment.get(HOST):
         password = str(ROOT / settings.secrets / "loader")
         settings.database = msgspec.structs.replace(settings.database, host=host, user="loader", password_file=password)
