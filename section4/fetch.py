@@ -149,7 +149,7 @@ def _attempt(url: str, types: tuple[str, ...], limits: Limits, known: Validators
     except requests.TooManyRedirects as error:
         raise InputError(f"redirected more than {REDIRECTS} times", where=url) from error
     except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise InputError("this is not an address that can be asked", where=url) from error
+        raise InputError("the address, or where it leads, cannot be asked", where=url) from error
     except requests.Timeout as error:
         raise _AgainError(f"no answer within {limits.timeout:g} s") from error
     except (requests.exceptions.ChunkedEncodingError, urllib3.exceptions.ProtocolError) as error:

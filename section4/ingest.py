@@ -50,11 +50,10 @@ class Load:
         Raises BusyError when another load is going on, and Postgres' errors; what was committed before stays.
         """
         chosen = self.settings.chosen()
-        with connection.cursor() as cursor:
-            store.alone(cursor)
+        with store.alone(connection), connection.cursor() as cursor:
             store.follow(cursor, chosen)
-        connection.commit()
-        return [self._country(connection, country) for country in chosen]
+            connection.commit()
+            return [self._country(connection, country) for country in chosen]
 
     def _country(self, connection: Connection, country: Country) -> Ingest:
         began = time.monotonic()

@@ -151,9 +151,7 @@ class Owid(Source, tag="owid", kw_only=True):
             head = next(lines, [])
             code = next((head.index(name) for name in ("code", "iso_code") if name in head), -1)
             if code < 0 or not {"date", "total_cases"} <= set(head):
-                raise DataError(
-                    "the columns code (or iso_code), date and total_cases are not all there", where="line 1"
-                )
+                raise DataError("there are no columns code (or iso_code), date and total_cases", where="line 1")
             day, total = head.index("date"), head.index("total_cases")
             for fields in lines:
                 if len(fields) != len(head):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from section4.countries import Country
 from section4.fetch import Validators
 
 if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
     from psycopg2.extensions import cursor as Cursor  # noqa: N812 - it is a class
 
 LOCK = 5_854_400_001
@@ -67,11 +69,20 @@ class Ingest(msgspec.Struct, kw_only=True):
     message: str = ""
 
 
-def alone(cursor: Cursor) -> None:
-    """Be the only load of this database until the connection ends. Raises BusyError when there is another."""
-    cursor.execute("select pg_try_advisory_lock(%s)", [LOCK])
-    if cursor.fetchone() != (True,):
-        raise BusyError("another load is going on", hint="Nothing was changed. Try again when it has ended.")
+@contextmanager
+def alone(connection: Connection) -> Iterator[None]:
+    """Be the only load of this database as long as the block runs. Raises BusyError when there is another."""
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_try_advisory_lock(%s)", [LOCK])  # of the session: it outlasts transactions
+        if cursor.fetchone() != (True,):
+            raise BusyError("another load is going on", hint="Nothing was changed. Try again when it has ended.")
+        try:
+            yield
+        finally:
+            if not connection.closed:  # with the session, the lock has gone too
+                connection.rollback()
+                cursor.execute("select pg_advisory_unlock(%s)", [LOCK])
+                connection.commit()
 
 
 def follow(cursor: Cursor, countries: Iterable[Country]) -> None:
