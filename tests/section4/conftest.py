@@ -38,9 +38,8 @@ def migrated(postgres: Database) -> Database:
 def covid(migrated: Database) -> Database:
     """The database without rows."""
     with connect(migrated, "tests") as connection:
-        connection.cursor().execute(
-            "truncate covid.country, covid.cases, covid.ingest, covid.revision restart identity"
-        )
+        tables = "covid.country, covid.cases, covid.ingest, covid.revision"
+        connection.cursor().execute(f"truncate {tables} restart identity")
         connection.commit()
     return migrated
 
