@@ -20,9 +20,10 @@ from section4.settings import ROOT, Settings
 from section4.sources import Covid19Api, File, Sample
 
 RECORDED = ROOT.parent / "shared" / "data" / "covid" / "covid19api_singapore_confirmed.json"
-DAILY = (
-    "select day, total, cases, mean_7_days::float8, weekly_growth::float8, missing, shrunk from reporting.daily_cases"
-)
+DAILY = """
+    select day, total, cases, mean_7_days::float8, weekly_growth::float8, missing, shrunk
+    from reporting.daily_cases order by day
+"""
 LATER = datetime(2024, 1, 1, tzinfo=UTC)
 GRANTED = ["daily_cases", "freshness", "gap", "ingest", "revision"]
 
