@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import msgspec
 
 from batch.errors import BusyError
-from batch.postgres_load import Written, copy_rows, stage, upsert
+from batch.postgres_load import Written, copy_csv, stage, upsert
 from section4.countries import Country
 from section4.fetch import Validators
 
@@ -126,8 +127,9 @@ def write(cursor: Cursor, rows: Iterable[CaseRow]) -> Outcome:
 
     An incomplete day never replaces a complete one. A complete day whose total changes leaves a revision.
     """
+    cursor.execute("set local work_mem = '64MB'")  # a join of all countries stays in memory
     stage(cursor, "staged", "covid.cases", COLUMNS)
-    copy_rows(cursor, "staged", COLUMNS, rows)
+    copy_csv(cursor, "staged", COLUMNS, _csv(rows))
     cursor.execute("""
         delete from staged using covid.cases
         where not staged.complete and cases.complete
@@ -140,6 +142,12 @@ def write(cursor: Cursor, rows: Iterable[CaseRow]) -> Outcome:
         return Outcome(written, held_back, 0)
     cursor.execute("select count(*) from covid.revision where revised_at = now()")  # now() is the transaction's
     return Outcome(written, held_back, _number(cursor.fetchone()))
+
+
+def _csv(rows: Iterable[CaseRow]) -> BinaryIO:
+    """The rows as a file with a header; nothing in them needs quotes."""
+    lines = [f"{code},{day.isoformat()},{total},{complete}" for code, day, total, complete in rows]
+    return io.BytesIO("\n".join([",".join(COLUMNS), *lines, ""]).encode())
 
 
 def record(cursor: Cursor, ingest: Ingest) -> None:
