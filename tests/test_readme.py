@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "section1/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "section1/README.md", "section4/README.md"]
 CONTAINER = re.compile(r"^(docker|sh section1_runner.sh (start|stop|status|logs))\b", re.MULTILINE)
 ONE_TEST = "def test_one() -> None:\n    assert True\n"
 
