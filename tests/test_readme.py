@@ -28,7 +28,7 @@ def copy_of_the_project(folder: Path) -> Path:
     for name in filter(None, names):
         if not name.startswith("tests/") and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
+            shutil.copy(ROOT / name, folder / name, follow_symlinks=False)
     (folder / "tests" / "section1").mkdir(parents=True)
     (folder / "tests" / "section1" / "test_one.py").write_text(ONE_TEST)
     (folder / ".venv").symlink_to(ROOT / ".venv")
@@ -37,7 +37,10 @@ def copy_of_the_project(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return copy_of_the_project(tmp_path_factory.mktemp("a clone"))
+    folder = tmp_path_factory.mktemp("a clone")
+    for above in (folder, folder.parent, folder.parent.parent):
+        above.chmod(above.stat().st_mode | 0o011)  # Postgres runs as somebody else where we are root
+    return copy_of_the_project(folder)
 
 
 def on_a_terminal(command: str, folder: Path) -> tuple[int, str]:
