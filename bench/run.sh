@@ -1,9 +1,10 @@
 #!/bin/sh
-# Reproduces every number in bench/README.md:  sh bench/run.sh [small|all|spark|large]
+# Reproduces every number in bench/README.md:  sh bench/run.sh [small|all|spark|large|covid]
 #   small  equal outputs and the 5,000-row process; prints only (default, a minute)
 #   all    the tables of up to 5 M rows, and writes them into bench/README.md
 #   spark  the tables of Spark, and writes them; needs Java, and Docker for the image's
 #   large  the tables of 10 M and 50 M rows, and writes them; needs 20 GB of disk and 8 GB of memory
+#   covid  the table of section 4's load, and writes it
 # PYTHON     the interpreter for all contenders (default .venv/bin/python, which is prepared here)
 # BENCH_DATA a folder to keep the generated inputs in (default: a temporary one, removed at the end)
 # Exit code: 0 all targets held, 1 some were missed (all tables are measured and written first), 2 usage.
@@ -15,7 +16,8 @@ small) categories="default bench" ;;
 all) categories="default bench" ;;
 spark) categories="default develop bench spark" ;;
 large) categories="default bench" ;;
-*) echo "usage: sh bench/run.sh [small|all|spark|large]" >&2; exit 2 ;;
+covid) categories="default bench postgres embedded covid" ;;
+*) echo "usage: sh bench/run.sh [small|all|spark|large|covid]" >&2; exit 2 ;;
 esac
 if [ -z "${PYTHON-}" ]; then
     # shellcheck disable=SC2086  # the names of categories have no spaces
@@ -87,6 +89,9 @@ large)
     table measure growth --runs 3 --growth 1.1 --contenders product membership_polars -- \
         "$data/10000000" "$data/50000000"
     table limit limit --memory 1000 --fails membership_polars "$data/50000000" product membership_polars
+    ;;
+covid)
+    table section4_load covid
     ;;
 esac
 [ "$missed" = 0 ] || echo "Some targets were missed: they are marked above." >&2
