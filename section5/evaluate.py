@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Folds = list[tuple["Array", "Array"]]
 """The rows to train on and to test on, of each fold."""
 
+Predicted = list[tuple["Array", "Array"]]
+"""Of each fold the prices' probabilities, shape (rows, prices), and the codes of the true prices, shape (rows,)."""
+
 BINS = 10
 LEAST = 1e-6  # a probability below it counts as this one, lest one wrong zero makes the log-loss infinite
 ROUNDING = 1e-9
@@ -68,19 +71,27 @@ def ordinary(data: Data, settings: Evaluation) -> Folds:
     return list(folds.split(data.codes, data.column(data.schema.price)))
 
 
-def scores(model: models.Model, data: Data, folds: Folds, done: Callable[[int], object] = lambda n: None) -> Scores:
-    """Train and test a model on each fold. `done` is told of each one."""
+def predicted(
+    model: models.Model, data: Data, folds: Folds, done: Callable[[int], object] = lambda n: None
+) -> Predicted:
+    """Train a model on each fold and let it predict the rows that were held back. `done` is told of each fold."""
     from threadpoolctl import threadpool_limits
 
-    found = Scores([], [], [])
+    found = []
     for train, test in folds:
         with threadpool_limits(1):  # the matrices are small: threads that wait for each other take 4 times as long
-            probabilities = model(data, train, test)
-        truth = data.column(data.schema.price)[test]
+            found.append((model(data, train, test), data.column(data.schema.price)[test]))
+        done(1)
+    return found
+
+
+def scores(predictions: Predicted) -> Scores:
+    """The figures of each fold's predictions."""
+    found = Scores([], [], [])
+    for probabilities, truth in predictions:
         found.accuracy.append(float((probabilities.argmax(axis=1) == truth).mean()))
         found.log_loss.append(log_loss(probabilities, truth))
         found.calibration.append(calibration(probabilities, truth))
-        done(1)
     return found
 
 
@@ -133,8 +144,8 @@ def compare(
     """Judge models on grouped folds. Raises DataError where the guard does not let one pass."""
     folds = grouped(data, settings)
     bound = posterior.ceiling(data.counts(), data.schema, models.evidence(data))
-    found = {name: scores(model, data, folds, done) for name, model in chosen.items()}
-    base = scores(models.prior, data, folds)
+    found = {name: scores(predicted(model, data, folds, done)) for name, model in chosen.items()}
+    base = scores(predicted(models.prior, data, folds))
     for name, of in found.items():
         guard(name, of, bound, base, settings.noise)
     return Comparison(len(folds), bound._asdict(), {name: of.figures() for name, of in found.items()})
@@ -154,15 +165,15 @@ def guard(name: str, found: Scores, bound: Bound, prior: Scores, noise: float) -
         margin = noise * _standard_error(values) + ROUNDING
         if mean(values) > best + margin:
             raise DataError(
-                f"{name} has a {what} of {abs(mean(values)):.4f}; with what it may know, {abs(best):.4f} is the best "
-                f"there is, and the noise of the folds is {margin:.4f}",
+                f"{name}: {what} {abs(mean(values)):.4f}; with what it may know, {abs(best):.4f} is the best there is, "
+                f"and the noise of the folds is {margin:.4f}",
                 where="evaluation",
                 hint="It has seen the answers: look for rows of one cell on both sides of a fold.",
             )
         if mean(values) < least - margin:
             raise DataError(
-                f"{name} has a {what} of {abs(mean(values)):.4f}, worse than the {abs(least):.4f} of the prior, which "
-                f"knows nothing; the noise of the folds is {margin:.4f}",
+                f"{name}: {what} {abs(mean(values)):.4f}, worse than the {abs(least):.4f} of the prior, which knows "
+                f"nothing; the noise of the folds is {margin:.4f}",
                 where="evaluation",
                 hint="Nothing was kept of it. Look at its settings in section5_process.yaml.",
             )

@@ -54,8 +54,8 @@ def describe(predictor: Predictor) -> dict[str, Any]:
 
 def _description(predictor: Predictor) -> str:
     return (
-        f"The {predictor.schema.price} price of a car, inferred from what is known of it. Where the data has no such car "
-        "the answer says so (supported is false) and rests on less (used)."
+        f"The {predictor.schema.price} price of a car, inferred from what is known of it. Where the data has no such "
+        "car the answer says so (supported is false) and rests on less (used)."
     )
 
 

@@ -150,15 +150,16 @@ def docs(page: dict[str, Any]) -> str:
     fields = page["components"]["schemas"]["Question"]["properties"]
     rows = "".join(f"<tr><td>{name}<td>{', '.join(of['enum'])}" for name, of in fields.items())
     example = page["paths"]["/predict"]["post"]
-    asked = json.dumps(example["requestBody"]["content"]["application/json"]["example"])
-    answered = json.dumps(example["responses"]["200"]["content"]["application/json"]["example"], indent=2)
+    asked = html.escape(json.dumps(example["requestBody"]["content"]["application/json"]["example"]), quote=False)
+    answer = example["responses"]["200"]["content"]["application/json"]["example"]
+    answered = html.escape(json.dumps(answer, indent=2), quote=False)
     return f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>{page["info"]["title"]}</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:48rem;margin:2rem auto;padding:0 1rem}}
 pre{{background:#f4f4f4;padding:1rem;overflow:auto}}td,th{{text-align:left;padding-right:2rem}}</style>
 <h1>{page["info"]["title"]}</h1><p>{html.escape(page["info"]["description"])}
 <h2>POST /predict</h2><p>{html.escape(example["description"])}
 <table><tr><th>field<th>values{rows}</table>
-<pre>curl http://127.0.0.1:8585/predict --json '{html.escape(asked, quote=False)}'</pre><pre>{html.escape(answered)}</pre>
+<pre>curl http://127.0.0.1:8585/predict --json '{asked}'</pre><pre>{answered}</pre>
 <p>A mistake is answered with 4xx and <code>{{"error": {{"field", "problem", "hint"}}}}</code>.
 <h2>GET /health</h2><p>200 while the server answers, with the first digits of the model's and the data's SHA-256.
 <h2>GET /openapi.json</h2><p>The same description for programs (<a href="/openapi.json">OpenAPI 3.1</a>).</html>
