@@ -1,4 +1,4 @@
-"""The steps of the section: each gives its result as text for a person and as data for `--json`."""
+"""The steps of the section."""
 
 from __future__ import annotations
 
@@ -17,6 +17,12 @@ from section5.predict import Predictor
 from section5.settings import Settings
 
 Result = tuple[str, Any]
+"""For a person, and for `--json`."""
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it here."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def generate(settings: Settings) -> Result:
@@ -35,7 +41,7 @@ def generate(settings: Settings) -> Result:
             where=str(path),
             hint="Move it away and run this again, or use it: sh section5_runner.sh run --input FILE",
         )
-    return f"{'wrote' if found['written'] else 'already there:'} {path}, SHA-256 {made_by.sha256}", found
+    return f"{'wrote' if found['written'] else 'already there:'} {shown(path)}, SHA-256 {made_by.sha256}", found
 
 
 def data(settings: Settings) -> Data:
@@ -76,7 +82,7 @@ def run(settings: Settings, of: Data) -> Result:
     said, kept = _kept(settings, of, comparison, time.perf_counter())
     told, answer = predict(settings, of, settings.query)
     page = settings.path("report").with_suffix(".html")
-    text = "\n".join([comparison.text(), "", said, "", told, "", f"the notebook, to read: {page}"])
+    text = "\n".join([comparison.text(), "", said, "", told, "", f"the notebook, to read: {shown(page)}"])
     return text, {"comparison": comparison, "model": kept, "answer": answer, "report": str(page)}
 
 
@@ -91,6 +97,6 @@ def _kept(settings: Settings, of: Data, comparison: Comparison, begun: float) ->
     path = settings.path("model")
     written = artefact.save(model, path)
     seconds = time.perf_counter() - begun
-    text = f"{'kept the model in' if written else 'the model is as it was:'} {path} ({seconds:.1f} s)"
+    text = f"{'kept the model in' if written else 'the model is as it was:'} {shown(path)} ({seconds:.1f} s)"
     figures = {"model": str(path), "written": written, "seconds": round(seconds, 3), "metrics": model.metrics}
     return text, figures | {"data_sha256": of.sha256, "checksum": model.checksum}

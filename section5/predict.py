@@ -15,7 +15,7 @@ from section5.artefact import Artefact
 from section5.data import Data
 from section5.rules import Schema
 
-SAME = 0.01  # prices whose probabilities differ by less are equally likely
+SAME = 0.03  # prices whose probabilities differ by less are equally likely: the model is up to 0.03 off the data
 Known = dict[str, str]
 
 
@@ -133,17 +133,18 @@ def check(known: Mapping[str, str], schema: Schema) -> Known:
         if name not in schema.evidence:
             hint = config.suggest(name, schema.evidence)
             raise UnknownValueError(
-                name, f"`{_shown(name)}` is no attribute of the question", where="question", hint=hint
+                name, f"`{shown(name)}` is no attribute of the question", where="question", hint=hint
             )
         values = schema.columns[name]
         if value not in values:
             hint = f"Allowed are: {', '.join(values)}.{_nearest(value, values)}"
-            raise UnknownValueError(name, f"`{_shown(value)}` is no value of {name}", where=name, hint=hint)
+            raise UnknownValueError(name, f"`{shown(value)}` is no value of {name}", where=name, hint=hint)
     return {name: known[name] for name in schema.evidence if name in known}
 
 
-def _shown(word: str) -> str:
-    return word if len(word) <= 40 else f"{word[:40]}..."
+def shown(word: str) -> str:
+    """A word that somebody sent, short and in characters that can be written."""
+    return word[:40].encode(errors="replace").decode() + "..." * (len(word) > 40)
 
 
 def _nearest(value: str, values: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from batch.errors import EngineError, InputError, PublishError
 from batch.progress import progress
-from section5 import artefact
+from section5 import artefact, job
 from section5.settings import ROOT, Settings
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def write(settings: Settings) -> tuple[str, Any]:
             artefact.write(path, raw)
         except OSError as error:
             raise PublishError(f"cannot write the report: {error.strerror}", where=str(path)) from error
-    names = [str(path) for path in files]
-    return f"wrote {' and '.join(names)}", {"files": names}
+    return f"wrote {' and '.join(map(job.shown, files))}", {"files": [str(path) for path in files]}
 
 
 def source(path: Path) -> NotebookNode:

@@ -13,7 +13,6 @@ from batch import config
 from batch.errors import ConfigError, DataError
 
 ANY = "*"
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 Values = Annotated[list[str], msgspec.Meta(min_length=2)]
 Decisions = dict[tuple[str, ...], str]
 """What a table gives for each combination of its inputs' values."""
@@ -24,7 +23,7 @@ class Page(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     columns: dict[str, Values]
     tables: dict[str, str]
-    sha256: Sha256
+    sha256: str
 
 
 class Schema(msgspec.Struct, frozen=True):

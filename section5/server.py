@@ -13,7 +13,7 @@ import msgspec
 from batch import config
 from batch.errors import EngineError
 from section5 import job, openapi
-from section5.predict import Predictor, UnknownValueError
+from section5.predict import Predictor, UnknownValueError, shown
 from section5.rules import Schema
 from section5.settings import Settings
 
@@ -45,7 +45,7 @@ def application(predictor: Predictor) -> Starlette:
     from starlette.routing import Route
 
     page = openapi.describe(predictor)
-    shown = docs(page)
+    manual = docs(page)
 
     async def predict(request: Request) -> Response:
         known = question(await body(request), predictor.schema)
@@ -59,7 +59,7 @@ def application(predictor: Predictor) -> Starlette:
         return JSONResponse(page)
 
     async def read(request: Request) -> Response:
-        return HTMLResponse(shown)
+        return HTMLResponse(manual)
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, RefusedError)
@@ -67,7 +67,7 @@ def application(predictor: Predictor) -> Starlette:
 
     async def unknown_value(request: Request, error: Exception) -> Response:
         assert isinstance(error, UnknownValueError)
-        return await refused(request, RefusedError(422, error.field[:40], error.what, error.hint))
+        return await refused(request, RefusedError(422, shown(error.field), error.what, error.hint))
 
     async def elsewhere(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
@@ -118,9 +118,9 @@ def question(raw: bytes, schema: Schema) -> dict[str, str]:
     known: dict[str, str] = {}
     for name, value in pairs:
         if name in known:
-            raise RefusedError(422, name[:40], "this field is given twice")
+            raise RefusedError(422, shown(name), "this field is given twice")
         if name not in schema.evidence:
-            raise RefusedError(422, name[:40], "there is no such field", config.suggest(name[:40], schema.evidence))
+            raise RefusedError(422, shown(name), "there is no such field", config.suggest(name[:40], schema.evidence))
         whole = isinstance(value, int) and not isinstance(value, bool) and name in NUMBERS and abs(value) < 100
         if not (isinstance(value, str) or whole):
             hint = f"Allowed are: {', '.join(schema.columns[name])}. Leave the field out where it is not known."
@@ -179,6 +179,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, port))
+            listening.listen()  # whoever reads the line below may connect
         except OSError as error:
             hint = "Take another one: --port 8586, or --port 0 for any that is free."
             raise EngineError(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
