@@ -148,12 +148,17 @@ start) start ;;
 status) status ;;
 stop)
     need_engine
+    docker inspect "${name}_lab" >/dev/null 2>&1 || docker inspect "${name}_predict" >/dev/null 2>&1 ||
+        { echo "${name}_lab and ${name}_predict are not there; nothing to stop" && exit 0; }
     compose --progress quiet down
     echo "stopped; changed notebooks stay in their volume"
     ;;
 logs)
     need_engine
-    compose logs --tail 100 "$@"
+    case ${1-} in
+    '' | -f) compose logs --tail 100 "$@" ;;
+    *) fail "logs takes -f and nothing else, not $1" 2 ;;
+    esac
     ;;
 -h | --help | help)
     usage

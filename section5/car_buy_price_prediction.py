@@ -317,10 +317,14 @@ parts = [
     ["class", "doors", "lug_boot"],
     ["class", "doors", "safety"],
 ]
+rows_of = posterior.Sums(counts, schema)
 asked = [{name: chosen.query[name] for name in part} for part in parts]
 table = pd.DataFrame(
     [
-        {"known": ", ".join(part), **dict(zip(prices, posterior.by_price(counts, schema, k).astype(int), strict=True))}
+        {
+            "known": ", ".join(part),
+            **dict(zip(prices, rows_of.by_price(k).astype(int), strict=True)),
+        }
         for part, k in zip(parts, asked, strict=True)
     ]
 ).set_index("known")

@@ -21,15 +21,33 @@ class Bound(NamedTuple):
     log_loss: float
 
 
-def by_price(table: Table, schema: Schema, known: Mapping[str, str]) -> np.ndarray[Any, Any]:
-    """The table summed up over all that is not known: one number for each price, shape (prices,).
+class Sums:
+    """A table (of counts, or a joint probability) summed up over whatever is not known, looked up in microseconds."""
 
-    Of counts these are the rows that agree with what is known; of a joint probability, in proportion to the posterior
-    of the price. The columns and values in `known` must be the schema's.
-    """
-    at = tuple(schema.columns[name].index(known[name]) if name in known else slice(None) for name in schema.evidence)
-    found: np.ndarray[Any, Any] = table[(slice(None), *at)].reshape(schema.shape[0], -1).sum(axis=1)
-    return found
+    def __init__(self, table: Table, schema: Schema) -> None:
+        import numpy as np
+
+        for axis in range(1, table.ndim):  # the last position of an axis is the sum over all its values: not known
+            table = np.concatenate([table, table.sum(axis=axis, keepdims=True)], axis=axis)
+        self._by_price = np.moveaxis(table, 0, -1)
+        self._total = table.sum(axis=0)
+        self._codes = {name: {value: n for n, value in enumerate(schema.columns[name])} for name in schema.evidence}
+
+    def by_price(self, known: Mapping[str, str]) -> np.ndarray[Any, Any]:
+        """One number for each price, shape (prices,), over all that agrees with what is known.
+
+        Of counts these are rows; of a joint probability, they are in proportion to the posterior of the price. The
+        columns and values in `known` must be the schema's.
+        """
+        found: np.ndarray[Any, Any] = self._by_price[self._place(known)]
+        return found
+
+    def total(self, known: Mapping[str, str]) -> float:
+        """The sum over all prices."""
+        return float(self._total[self._place(known)])
+
+    def _place(self, known: Mapping[str, str]) -> tuple[int, ...]:
+        return tuple([codes[known[name]] if name in known else -1 for name, codes in self._codes.items()])
 
 
 def joint(likelihood: np.ndarray[Any, Any], schema: Schema) -> Table:

@@ -13,6 +13,7 @@ from batch.errors import ConfigError
 from section5 import posterior
 from section5.artefact import Artefact
 from section5.data import Data
+from section5.posterior import Sums
 from section5.rules import Schema
 
 SAME = 0.03  # prices whose probabilities differ by less are equally likely: the model is up to 0.03 off the data
@@ -65,14 +66,14 @@ class Predictor:
         import numpy as np
 
         self.schema, self.trained = data.schema, trained
-        self._counts = data.counts()
-        self._joint = posterior.joint(np.array(trained.likelihood), data.schema)
+        self._counts = Sums(data.counts(), data.schema)
+        self._joint = Sums(posterior.joint(np.array(trained.likelihood), data.schema), data.schema)
 
     def answer(self, known: Mapping[str, str]) -> Answer:
         """The price of a car of which this is known, which may be nothing. Raises UnknownValueError."""
         asked = check(known, self.schema)
         used = self._supported(asked)
-        shares = posterior.by_price(self._joint, self.schema, used)
+        shares = self._joint.by_price(used)
         shares = shares / shares.sum()
         probabilities = {
             name: round(float(share), 4)
@@ -95,7 +96,7 @@ class Predictor:
         )
 
     def _rows(self, known: Known) -> int:
-        return int(posterior.by_price(self._counts, self.schema, known).sum())
+        return int(self._counts.total(known))
 
     def _supported(self, asked: Known) -> Known:
         """The largest part of the question that the data has rows for; of several, that with the most rows.
