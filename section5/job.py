@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from batch.errors import DataError, PublishError
+from batch.errors import ConfigError, DataError, PublishError
 from batch.progress import progress
 from section5 import artefact, evaluate, models, rules
 from section5 import data as rows
 from section5.data import Data
 from section5.evaluate import Comparison
-from section5.predict import Predictor
+from section5.predict import Predictor, UnknownValueError, check
 from section5.settings import Settings
 
 Result = tuple[str, Any]
@@ -78,6 +78,10 @@ def train(settings: Settings, of: Data) -> Result:
 
 def run(settings: Settings, of: Data) -> Result:
     """What a newcomer wants to see: the comparison, the kept model, and the answer to the YAML's question."""
+    try:
+        check(settings.query, of.schema)  # before the work begins
+    except UnknownValueError as error:
+        raise ConfigError(error.what, where=f"the YAML's query, {error.field}", hint=error.hint) from error
     comparison = _judged(settings, of, models.compared(settings.inverse))
     said, kept = _kept(settings, of, comparison, time.perf_counter())
     told, answer = predict(settings, of, settings.query)

@@ -74,6 +74,21 @@ def test_mistakes_are_told(model: Path, arguments: list[str], code: int, told: s
     assert "Traceback" not in done.stderr
 
 
+def test_a_wrong_query_is_told_before_the_work(tmp_path: Path) -> None:
+    text = (ROOT / "section5" / "conf" / "section5_process.yaml").read_text()
+    for old, new, told in (
+        ("  maint: high", "  maint: hgih", "the YAML's query, maint: `hgih` is no value of maint\n  Allowed are"),
+        ('doors: "4"', "doors: 4", "Expected `str`, got `int`"),
+        ("folds: 10", "folds: 1", "Expected `int` >= 2"),
+        ("strength: 100", "strenght: 100", "Did you mean `strength`?"),
+    ):
+        path = tmp_path / "own.yaml"
+        path.write_text(text.replace(old, new, 1))
+        done = manage("run", "--task-config", path)
+        assert done.returncode == 2
+        assert told in done.stderr
+
+
 def test_train_keeps_the_same_model_twice_and_changed_data_need_another(file: Path, tmp_path: Path) -> None:
     options = ["--input", str(file), "--model", str(tmp_path / "new" / "model.json"), "--json"]
     first = json.loads(manage("train", *options).stdout)
