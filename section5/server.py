@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import html
 import json
+import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -187,6 +189,7 @@ def serve(settings: Settings, host: str, port: int) -> int:
         print(
             f"http://{f'[{host}]' if ':' in host else host}:{bound}/docs tells how to ask; Ctrl-C ends it", flush=True
         )
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends well first, then hands it on
         told = uvicorn.Config(app, log_level="warning", limit_concurrency=CONNECTIONS, timeout_keep_alive=5)
         uvicorn.Server(told).run(sockets=[listening])
     return 0

@@ -38,6 +38,7 @@ def port(trained: Artefact, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         process.terminate()
         _, said = process.communicate(timeout=10)
         assert "Traceback" not in said, said
+        assert process.returncode == 0
 
 
 def request(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
