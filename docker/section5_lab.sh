@@ -10,5 +10,4 @@ if [ ! -e "$name" ] || cmp -s "$name" ".shipped_$name"; then
     cp "$shipped" ".shipped_$name"
 fi
 exec jupyter lab --no-browser --ip=0.0.0.0 --port=8888 --ServerApp.root_dir=/app/notebooks \
-    --ServerApp.terminals_enabled=False --LabApp.extension_manager=readonly \
-    --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate --LabApp.news_url=None
+    --ServerApp.terminals_enabled=False --LabApp.extension_manager=readonly
