@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 README = Path(__file__).with_name("README.md")
-LIBRARIES = ("duckdb", "pyarrow", "numpy", "polars", "pyspark")
+LIBRARIES = ("duckdb", "pyarrow", "numpy", "polars", "pyspark", "scikit-learn")
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
