@@ -27,10 +27,10 @@ java=${JAVA_HOME:+$JAVA_HOME/bin/}java
 version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') || :
 if [ "${version:-0}" -ge 17 ]; then
     no_spark=
-    sh batch/environment.sh default develop spark
+    sh batch/environment.sh default develop cloud standin spark
 else
     no_spark="they need Java 17 or newer and $java is ${version:+version }${version:-not there}"
-    sh batch/environment.sh default develop
+    sh batch/environment.sh default develop cloud standin
     set -- -m "not spark" "$@"
 fi
 
