@@ -84,14 +84,11 @@ def _fail(message: str, code: int) -> int:
 
 
 def _run() -> int:
-    from batch.errors import EngineError
-    from section3 import pages
+    from section3 import infrastructure, pages
 
     try:
         _validate()
-    except EngineError as error:
-        if " failed:" in error.what and "init" not in error.what:
-            raise
+    except infrastructure.NotInstalledError as error:
         print(f"terraform   not validated: {error}")
     _simulate(as_json=False)
     index = pages.build()

@@ -53,12 +53,16 @@ provider "aws" {{
 """
 
 
+class NotInstalledError(EngineError):
+    """Terraform or its provider cannot be had here; nothing is said about the design."""
+
+
 def binary() -> str:
-    """Where Terraform is. Raises EngineError where it is not installed."""
+    """Where Terraform is. Raises NotInstalledError."""
     if path := shutil.which("terraform"):
         return path
     hint = "Install Terraform 1.6 or newer: https://developer.hashicorp.com/terraform/install"
-    raise EngineError("terraform is not on the PATH", where="terraform", hint=hint)
+    raise NotInstalledError("terraform is not on the PATH", where="terraform", hint=hint)
 
 
 def mirror() -> Path | None:
@@ -78,7 +82,7 @@ def environment(work: Path) -> dict[str, str]:
     if Path(env.get("TF_CLI_CONFIG_FILE", "")).is_file():
         return env
     env.pop("TF_CLI_CONFIG_FILE", None)
-    if folder := mirror():
+    if work != SOURCE and (folder := mirror()):
         file = work / "providers.tfrc"
         file.write_text(f"provider_installation {{\n  filesystem_mirror {{ path = {json.dumps(str(folder))} }}\n}}\n")
         env["TF_CLI_CONFIG_FILE"] = str(file)
@@ -113,28 +117,30 @@ def _without_colour(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text).strip()
 
 
-def prepare(work: Path = WORK) -> Path:
-    """A copy of the design with its provider installed; what Terraform writes stays out of the sources.
-
-    The provider of an earlier call is used again. Raises EngineError where no provider can be had.
-    """
-    for old in (path for pattern in ("*.tf", "*.tf.json", "*.tfvars.json", "modules") for path in work.glob(pattern)):
+def copy(work: Path) -> None:
+    """Copy the design, so that what Terraform writes stays out of the sources; an installed provider is kept."""
+    for old in (path for pattern in ("*.tf", "*.tfvars.json", "modules") for path in work.glob(pattern)):
         shutil.rmtree(old) if old.is_dir() else old.unlink()
     shutil.copytree(SOURCE, work, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+
+
+def prepare(work: Path = WORK) -> Path:
+    """A copy of the design with its provider installed. Raises NotInstalledError."""
+    copy(work)
     try:
-        run(work, "init", "-backend=false", "-no-color")
+        run(work, "init", "-no-color")
     except EngineError as error:
         hint = f"It needs a network once, or a folder with the provider: {MIRROR}=FOLDER"
-        raise EngineError(error.what, where=error.where, hint=hint) from error
+        raise NotInstalledError(error.what, where=error.where, hint=hint) from error
     return work
 
 
 def validate(work: Path = WORK) -> None:
     """Check format, references and types of the design. Raises EngineError that says what is wrong where."""
-    files = run(SOURCE, "fmt", "-check", "-recursive", "-no-color", codes=(0, 3)).split()
-    if files:
-        hint = f"terraform fmt -recursive {SOURCE.relative_to(ROOT)}"
-        raise EngineError(f"not in Terraform's format: {', '.join(files)}", where=str(SOURCE), hint=hint)
+    copy(work)
+    if files := run(work, "fmt", "-check", "-recursive", "-no-color", codes=(0, 3)).split():
+        hint = f"terraform fmt -recursive {os.path.relpath(SOURCE)}"
+        raise EngineError(f"fmt failed: {', '.join(files)}: not in Terraform's format", where=str(SOURCE), hint=hint)
     prepare(work)
     run(work, "validate", "-no-color")
 

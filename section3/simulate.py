@@ -57,16 +57,22 @@ class Pool:
     env: simpy.Environment
     service: Iterator[float]
     chance: Iterator[float]
-    tasks: int
+    wanted: int
     failure: Failure
     waiting: deque[tuple[int, float, int]] = field(default_factory=deque)
     busy: int = 0
+    down: int = 0
     killed: int = 0
     attempts: int = 0
     dead: int = 0
     most: int = 0
     finished: dict[int, float] = field(default_factory=dict)
     waited: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> int:
+        """How many work: those that died are replaced after a while."""
+        return self.wanted - self.down
 
     def put(self, image: int, tries: int = 0) -> None:
         """An image's message becomes visible."""
@@ -137,13 +143,13 @@ def scale(env: simpy.Environment, pool: Pool, scaling: Scaling, least: int) -> S
     while True:
         yield env.timeout(scaling.every)
         lag = len(pool.waiting) / pool.tasks / scaling.backlog_per_task
-        wanted = min(most, math.ceil(pool.tasks * lag)) if lag > 1 else pool.tasks
-        if wanted > pool.tasks:
+        wanted = min(most, math.ceil(pool.wanted * lag)) if lag > 1 else pool.wanted
+        if wanted > pool.wanted:
             yield env.timeout(scaling.start)
-            pool.tasks = wanted
+            pool.wanted = wanted
             pool.work()
         elif not pool.waiting and pool.tasks > least:
-            pool.tasks = max(least, math.floor(pool.tasks * 0.9))
+            pool.wanted = max(least + pool.down, math.floor(pool.wanted * 0.9))
 
 
 def crash(env: simpy.Environment, pool: Pool, random: np.random.Generator, start: float) -> Steps:
@@ -151,14 +157,14 @@ def crash(env: simpy.Environment, pool: Pool, random: np.random.Generator, start
     while pool.failure.crashes_per_task_hour:
         yield env.timeout(random.exponential(3600 / (pool.failure.crashes_per_task_hour * pool.tasks)))
         if pool.tasks > 1:
-            pool.tasks -= 1
+            pool.down += 1
             pool.killed += pool.busy > pool.killed
             replaced = env.timeout(start)
             replaced.callbacks.append(lambda _: _replace(pool))
 
 
 def _replace(pool: Pool) -> None:
-    pool.tasks += 1
+    pool.down -= 1
     pool.work()
 
 

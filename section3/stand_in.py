@@ -44,7 +44,6 @@ FORGOTTEN = {
 UNDELETABLE = {
     "module.analytics.aws_athena_named_query.images_by_customer": "delete_named_query",
     "module.delivery.aws_cloudfront_key_group.this": "delete_key_group",
-    "module.delivery.aws_cloudfront_public_key.this": "delete_public_key",
 }
 """What moto creates and cannot delete ("NotImplementedError: The delete_... action has not been implemented"): it goes
 with the server."""

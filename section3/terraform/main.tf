@@ -132,6 +132,5 @@ module "observability" {
   bucket      = local.buckets.images
   kafka       = local.cluster
   functions   = local.functions
-  services    = { cluster = module.processing.cluster, processor = module.processing.processor }
   facts       = local.facts
 }

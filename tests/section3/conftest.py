@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from batch.errors import EngineError
 from section3 import infrastructure
 
 
@@ -17,7 +16,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the design with its provider, or a skip that says what is missing."""
     try:
         return infrastructure.prepare(tmp_path_factory.mktemp("terraform"))
-    except EngineError as error:
+    except infrastructure.NotInstalledError as error:
         pytest.skip(str(error))
 
 
@@ -36,4 +35,5 @@ def resources(planned: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for child in module.get("child_modules", []):
             yield from walk(child)
 
-    return {found["address"]: found for found in walk(planned["planned_values"]["root_module"])}
+    root = planned["planned_values"]["root_module"]
+    return {found["address"]: {"values": {}} | found for found in walk(root)}  # no values: nothing is known yet

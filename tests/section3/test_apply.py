@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from batch.errors import EngineError
 from section3 import infrastructure, stand_in
 
 pytestmark = pytest.mark.full
@@ -22,7 +21,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     work = tmp_path_factory.mktemp("stack")
     try:
         infrastructure.prepare(work)
-    except EngineError as error:
+    except infrastructure.NotInstalledError as error:
         pytest.skip(str(error))
     with stand_in.moto() as address:
         stand_in.apply(work, address)

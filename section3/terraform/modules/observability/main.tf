@@ -15,7 +15,6 @@ locals {
   dead_letter = { QueueName = var.dead_letter }
   upload      = { FunctionName = var.functions.upload }
   read        = { FunctionName = var.functions.read }
-  processor   = { ClusterName = var.services.cluster, ServiceName = var.services.processor }
   sink        = { "Cluster Name" = var.kafka, "Consumer Group" = "stream-sink", Topic = "images" }
   storage     = { BucketName = var.bucket, StorageType = "StandardStorage" }
 

@@ -54,11 +54,6 @@ variable "functions" {
   type        = object({ upload = string, read = string })
 }
 
-variable "services" {
-  description = "The ECS cluster and its processing service."
-  type        = object({ cluster = string, processor = string })
-}
-
 variable "facts" {
   description = "The delivery stream of facts."
   type        = string
