@@ -15,6 +15,7 @@ from section3.settings import Prices
 FOLDER = drawing.FOLDER
 PAGE = FOLDER / "README.md"
 SITE = FOLDER / "resource" / "dest" / "site"
+LINKED = ("conf", "diagrams", "terraform")
 STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1d1f }
 table { border-collapse: collapse; margin: 1rem 0 }
@@ -74,6 +75,9 @@ def build(site: Path = SITE) -> Path:
         flags=re.DOTALL,
     )
     text = re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL)
+    text = re.sub(r"\[([^]]+)\]\(\.\./[^)]+\)", r"`\1`", text)  # another section's page is not served here
+    for folder in LINKED:
+        shutil.copytree(FOLDER / folder, site / folder)
     body = MarkdownIt("commonmark").enable("table").render(text)
     title = "Section 3: an image platform in the cloud"
     index = site / "index.html"

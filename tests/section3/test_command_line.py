@@ -87,6 +87,8 @@ def test_the_page_is_built_with_all_its_pictures(tmp_path: Path) -> None:
     shown = {picture.name for picture in map(drawing.picture, drawing.DIAGRAMS)} | set(map(charts.name, charts.CHARTS))
     assert {name for name in shown if f'src="{name}"' in html} == shown
     assert {file.name for file in (tmp_path / "site").glob("*.svg")} == shown
+    links = [link for link in re.findall(r'href="([^"#]+)"', html) if not link.startswith("http")]
+    assert links and all((tmp_path / "site" / link).exists() for link in links)
     assert "```" not in html and "flowchart" not in html and "<!-- " not in html
 
 

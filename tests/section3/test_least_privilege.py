@@ -67,10 +67,11 @@ def test_no_team_reads_images(team: str, resources: Resources) -> None:
     )
 
 
-def test_those_who_run_kafka_cannot_change_its_retention(resources: Resources) -> None:
+def test_those_who_run_kafka_can_neither_read_it_nor_change_its_retention(resources: Resources) -> None:
     statements = [s for a, s in role_statements(resources) if a.endswith('team["streaming"]')]
     denied = {action for s in statements if s["Effect"] == "Deny" for action in as_list(s["Action"])}
     assert denied >= {"kafka-cluster:AlterTopicDynamicConfiguration", "kafka:UpdateClusterConfiguration"}
+    assert "kafka-cluster:ReadData" in denied  # a topic holds images
 
 
 def test_everything_that_holds_data_is_encrypted_and_no_bucket_is_public(resources: Resources) -> None:

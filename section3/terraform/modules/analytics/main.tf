@@ -72,6 +72,20 @@ resource "aws_kinesis_firehose_delivery_stream" "facts" {
     buffering_interval  = 300
     compression_format  = "GZIP"
     kms_key_arn         = var.key_arn
+
+    # One fact a line, as SQL engines read JSON.
+    processing_configuration {
+      enabled = true
+
+      processors {
+        type = "AppendDelimiterToRecord"
+
+        parameters {
+          parameter_name  = "Delimiter"
+          parameter_value = "\\n"
+        }
+      }
+    }
   }
 }
 
@@ -84,11 +98,11 @@ locals {
   tables = {
     facts = {
       format  = "json"
-      columns = { customer_id = "string", type = "string", bytes = "bigint", received_at = "string" }
+      columns = [["customer_id", "string"], ["type", "string"], ["bytes", "bigint"], ["received_at", "string"]]
     }
     images_by_day = {
       format  = "parquet"
-      columns = { customer_id = "string", type = "string", images = "bigint", bytes = "bigint" }
+      columns = [["customer_id", "string"], ["type", "string"], ["images", "bigint"], ["bytes", "bigint"]]
     }
   }
   prefixes = { facts = "facts", images_by_day = "aggregates" }
@@ -129,8 +143,8 @@ resource "aws_glue_catalog_table" "this" {
     dynamic "columns" {
       for_each = each.value.columns
       content {
-        name = columns.key
-        type = columns.value
+        name = columns.value[0]
+        type = columns.value[1]
       }
     }
   }
@@ -177,7 +191,7 @@ resource "aws_scheduler_schedule" "rollup" {
       WorkGroup             = aws_athena_workgroup.this.name
       QueryExecutionContext = { Database = aws_glue_catalog_database.this.name }
       QueryString           = <<-SQL
-        insert into images_by_day
+        insert into images_by_day (customer_id, type, images, bytes, day)
         select customer_id, type, count(*), sum(bytes), day
         from facts
         where day = date_format(from_iso8601_timestamp('<aws.scheduler.scheduled-time>') - interval '1' day, '%Y-%m-%d')

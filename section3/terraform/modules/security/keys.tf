@@ -7,7 +7,7 @@ locals {
   writers = [for name in ["upload-api", "processor", "stream-sink", "facts-delivery", "facts-pipe", "rollup"] : local.own_roles[name]]
 
   # Services that encrypt on their own behalf, each for this account only.
-  key_users = ["cloudfront.amazonaws.com", "cloudwatch.amazonaws.com", "logs.${var.region}.amazonaws.com", "s3.amazonaws.com", "scheduler.amazonaws.com"]
+  key_users = ["cloudwatch.amazonaws.com", "logs.${var.region}.amazonaws.com", "s3.amazonaws.com", "scheduler.amazonaws.com"]
 }
 
 resource "aws_kms_key" "data" {
@@ -63,6 +63,64 @@ data "aws_iam_policy_document" "data_key" {
       test     = "Bool"
       variable = "kms:GrantIsForAWSResource"
       values   = ["true"]
+    }
+  }
+
+  # Creating an encrypted table, function or repository uses the key on behalf of the one role that deploys.
+  statement {
+    sid       = "OnlyTheDeployerThroughServices"
+    actions   = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [local.root]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:PrincipalArn"
+      values   = ["arn:aws:iam::${var.account_id}:role/${var.name}-deployer"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = [for service in ["dynamodb", "ecr", "lambda", "secretsmanager"] : "${service}.${var.region}.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "OperationsRedriveMessages"
+    actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+    resources = ["*"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [aws_iam_role.team["operations"].arn]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "kms:ViaService"
+      values   = ["sqs.${var.region}.amazonaws.com"]
+    }
+  }
+
+  statement {
+    sid       = "TheCdnReads"
+    actions   = ["kms:Decrypt"]
+    resources = ["*"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudfront.amazonaws.com"]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:aws:cloudfront::${var.account_id}:distribution/*"]
     }
   }
 

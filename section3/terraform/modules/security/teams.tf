@@ -6,15 +6,16 @@ locals {
       allow = local.run_queries
       deny  = [{ actions = ["s3:*"], resources = [var.bucket_arns.images, "${var.bucket_arns.images}/*"] }]
     }
-    # Kafka is theirs: topics, groups, offsets. Its retention is not: that is a promise to customers.
+    # Kafka is theirs: topics, groups, offsets, brokers. What is in it is not, and neither is its retention, which is a
+    # promise to customers.
     streaming = {
       allow = [
         { actions = ["kafka-cluster:Connect", "kafka-cluster:DescribeCluster", "kafka-cluster:DescribeClusterDynamicConfiguration"], resources = [var.arns.cluster] },
-        { actions = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:AlterTopic", "kafka-cluster:DescribeTopicDynamicConfiguration", "kafka-cluster:WriteData", "kafka-cluster:ReadData"], resources = [var.arns.topic] },
+        { actions = ["kafka-cluster:CreateTopic", "kafka-cluster:DescribeTopic", "kafka-cluster:AlterTopic", "kafka-cluster:DescribeTopicDynamicConfiguration"], resources = [var.arns.topic] },
         { actions = ["kafka-cluster:DescribeGroup", "kafka-cluster:AlterGroup", "kafka-cluster:DeleteGroup"], resources = [var.arns.groups] },
         { actions = ["kafka:DescribeClusterV2", "kafka:GetBootstrapBrokers", "kafka:UpdateBrokerCount", "kafka:UpdateBrokerStorage", "kafka:UpdateBrokerType", "kafka:UpdateClusterKafkaVersion", "kafka:RebootBroker"], resources = [var.arns.cluster] },
       ]
-      deny = [{ actions = ["kafka-cluster:AlterTopicDynamicConfiguration", "kafka-cluster:AlterClusterDynamicConfiguration", "kafka:UpdateClusterConfiguration"], resources = [var.arns.cluster, var.arns.topic] }]
+      deny = [{ actions = ["kafka-cluster:ReadData", "kafka-cluster:WriteData", "kafka-cluster:AlterTopicDynamicConfiguration", "kafka-cluster:AlterClusterDynamicConfiguration", "kafka:UpdateClusterConfiguration"], resources = [var.arns.cluster, var.arns.topic] }]
     }
     operations = {
       allow = [
