@@ -19,10 +19,6 @@ from section3.settings import CONF, Prices, Workload
 from section3.simulate import Result
 from section3.storage import Stored
 
-CHECK_CELLS = 10
-CHECK_RATE = 50.0
-"""The scaling is checked on ten cells of this rate, fed from one stream of uploads that is split at random."""
-
 
 class Rate(msgspec.Struct, frozen=True):
     """One size of the platform."""
@@ -49,11 +45,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def calculate(workload: Workload, prices: Prices) -> Outcome:
     """Simulate every rate up to one cell's image by image, and scale the larger ones from a cell."""
+    check = workload.check
     simulated = sorted({min(rate, workload.cell_rate) for rate in workload.rates}, reverse=True)
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         stacks = {rate: pool.submit(simulate.stack, workload, rate) for rate in simulated}
-        cells = [pool.submit(_routed_cell, workload, cell) for cell in range(CHECK_CELLS)]
-        alone = pool.submit(simulate.stack, workload, CHECK_RATE, CHECK_CELLS + 1)
+        cells = [pool.submit(_routed_cell, workload, cell) for cell in range(check.cells)]
+        alone = pool.submit(simulate.stack, workload, check.rate, check.cells + 1)
         with progress("simulate", len(stacks) + len(cells) + 1, unit=" runs") as bar:
             for run in (*stacks.values(), *cells, alone):
                 run.result()
@@ -62,7 +59,7 @@ def calculate(workload: Workload, prices: Prices) -> Outcome:
     return Outcome(
         rates=[_rate(workload, prices, rate, done[min(rate, workload.cell_rate)]) for rate in workload.rates],
         routed=_together([run.result() for run in cells]),
-        scaled=alone.result().times(CHECK_CELLS),
+        scaled=alone.result().times(check.cells),
     )
 
 
@@ -75,10 +72,11 @@ def _rate(workload: Workload, prices: Prices, rate: float, cell: Result) -> Rate
 
 def _routed_cell(workload: Workload, cell: int) -> Result:
     """One of the cells among which one stream of uploads is split, each customer's going to one cell."""
-    random = np.random.default_rng([workload.seed, CHECK_CELLS])
-    began = simulate.arrivals(random, CHECK_CELLS * CHECK_RATE, workload.horizon.seconds, workload.burst)
-    to = random.integers(CHECK_CELLS, size=len(began))
-    return simulate.stack(workload, CHECK_RATE, cell, began[to == cell])
+    check = workload.check
+    random = np.random.default_rng([workload.seed, check.cells])
+    began = simulate.arrivals(random, check.cells * check.rate, workload.horizon.seconds, workload.burst)
+    to = random.integers(check.cells, size=len(began))
+    return simulate.stack(workload, check.rate, cell, began[to == cell])
 
 
 def _together(cells: list[Result]) -> Result:

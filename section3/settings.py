@@ -70,6 +70,13 @@ class Burst(Section, frozen=True):
     factor: Positive
 
 
+class Check(Section, frozen=True):
+    """So many cells of so many images a second, for a check of the scaling."""
+
+    cells: Annotated[int, Meta(ge=2)]
+    rate: Positive
+
+
 class Retention(Section, frozen=True):
     """The promise, and by how much the services lag behind it."""
 
@@ -84,6 +91,7 @@ class Workload(Section, frozen=True):
     seed: int
     rates: Annotated[list[Positive], Meta(min_length=1)]
     cell_rate: Positive
+    check: Check
     image: Image
     reads_per_image: Annotated[float, Meta(ge=0)]
     stream_share: Share
