@@ -62,7 +62,7 @@ def binary() -> str:
     if path := shutil.which("terraform"):
         return path
     hint = "Install Terraform 1.6 or newer: https://developer.hashicorp.com/terraform/install"
-    raise NotInstalledError("terraform is not on the PATH", where="terraform", hint=hint)
+    raise NotInstalledError("terraform is not on the PATH", hint=hint)
 
 
 def mirror() -> Path | None:

@@ -150,7 +150,9 @@ def _received(sqs: Any, queue: str) -> Iterator[dict[str, Any]]:
 def destroy(work: Path, address: str) -> None:
     """Remove everything again that the stand-in can delete. Raises EngineError with Terraform's words."""
     infrastructure.run(work, "state", "rm", *UNDELETABLE)
-    infrastructure.run(work, "destroy", "-auto-approve", "-no-color", "-parallelism=30", env=environment(address))
+    infrastructure.run(
+        work, "destroy", "-refresh=false", "-auto-approve", "-no-color", "-parallelism=30", env=environment(address)
+    )
 
 
 def resources(work: Path) -> list[str]:

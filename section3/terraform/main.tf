@@ -30,6 +30,7 @@ module "ingest" {
   bucket            = local.buckets.images
   access_log_bucket = module.security.access_log_bucket
   queue             = local.queue
+  queue_arn         = local.arns.queue
   dead_letter       = local.dead_letter
   function          = local.functions.upload
   role_arn          = module.security.role_arns["upload-api"]

@@ -89,7 +89,7 @@ HOLDS_NOTHING = re.compile(
     | kms_\w+ | lambda_(function|permission) | msk_cluster                     # its configuration is checked
     | pipes_pipe | route_table(_association)? | s3_bucket(_\w+)?               # its lifecycle is checked
     | scheduler_schedule | secretsmanager_secret | security_group | sns_topic(_subscription)?
-    | sqs_queue_policy | subnet | vpc(_endpoint|_security_group_\w+)? | wafv2_web_acl
+    | subnet | vpc(_endpoint|_security_group_\w+)? | wafv2_web_acl
     )""",
     re.VERBOSE,
 )

@@ -35,6 +35,7 @@ resource "aws_sqs_queue" "uploaded" {
   visibility_timeout_seconds = 60 # several times what one image takes
   receive_wait_time_seconds  = 20
   kms_master_key_id          = var.key_arn
+  policy                     = data.aws_iam_policy_document.queue.json
 
   redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead_letter.arn, maxReceiveCount = 5 })
 }
@@ -49,7 +50,7 @@ data "aws_iam_policy_document" "queue" {
   statement {
     sid       = "OnlyOurBucket"
     actions   = ["sqs:SendMessage"]
-    resources = [aws_sqs_queue.uploaded.arn]
+    resources = [var.queue_arn]
 
     principals {
       type        = "Service"
@@ -64,11 +65,6 @@ data "aws_iam_policy_document" "queue" {
   }
 }
 
-resource "aws_sqs_queue_policy" "uploaded" {
-  queue_url = aws_sqs_queue.uploaded.id
-  policy    = data.aws_iam_policy_document.queue.json
-}
-
 resource "aws_s3_bucket_notification" "uploaded" {
   bucket = module.bucket.id
 
@@ -77,8 +73,6 @@ resource "aws_s3_bucket_notification" "uploaded" {
     events        = ["s3:ObjectCreated:*"]
     filter_prefix = "original/" # what the workers write back goes to processed/ and must not come round again
   }
-
-  depends_on = [aws_sqs_queue_policy.uploaded]
 }
 
 module "upload_api" {

@@ -13,6 +13,11 @@ variable "queue" {
   type        = string
 }
 
+variable "queue_arn" {
+  description = "Its ARN, which its own policy names."
+  type        = string
+}
+
 variable "dead_letter" {
   description = "Name of the queue of what failed five times."
   type        = string
