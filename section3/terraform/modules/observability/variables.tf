@@ -19,9 +19,9 @@ variable "alarm_email" {
 }
 
 variable "largest_bytes" {
-  description = "What nine days of images can be at most; more means that nothing is purged."
+  description = "What nine days of images can be at most, twice what is stored today; more means that nothing is purged."
   type        = number
-  default     = 9e12
+  default     = 9000000000000
 }
 
 variable "queue" {
