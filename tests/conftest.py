@@ -61,7 +61,7 @@ def spark() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def store() -> Iterator[Any]:
     """One store for all tests of a process; its endpoint and credentials are in the environment."""
-    pytest.importorskip("moto", reason="moto is not installed: sh batch/environment.sh s3 s3-tests")
+    pytest.importorskip("moto", reason="moto is not installed: sh batch/environment.sh s3 standin")
     from store import CREDENTIALS, StandIn
 
     stand_in = StandIn()

@@ -1,0 +1,4 @@
+output "brokers" {
+  description = "Where clients begin, TLS with IAM."
+  value       = one(aws_msk_cluster.this[*].bootstrap_brokers_sasl_iam)
+}
