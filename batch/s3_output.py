@@ -25,7 +25,8 @@ from batch.errors import BatchError, PublishError
 from batch.ledger import Run, Snapshot
 from batch.logs import log
 from batch.publish import FOLDER_MODE, Output, write_file, writing
-from batch.s3 import ConflictError, Store
+from batch.s3 import Store
+from batch.s3_client import ConflictError
 from batch.s3_url import split
 
 POINTER = "current.json"
@@ -114,7 +115,8 @@ class S3Output(Output):
     def clean(self) -> None:
         """Remove what runs have left behind unfinished."""
         super().clean()
-        self.store.delete_folder(STAGING)
+        if self._held is not None and self._held.mine():  # else it is another run's by now
+            self.store.delete_folder(STAGING)
 
     @property
     def _driver(self) -> str:
