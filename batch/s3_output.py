@@ -63,7 +63,7 @@ class S3Output(Output):
 
     def seen(self, name: str, file: str) -> str:
         """Where readers find a file now."""
-        return self.store.url(f"{self._pointer.folders[name]}/{file}") if self._pointer else ""
+        return self.store.url(f"runs/{self.published()}/{name}/{file}")
 
     @contextmanager
     def exclusive(self, label: str) -> Iterator[None]:
@@ -88,7 +88,8 @@ class S3Output(Output):
         """Have the pointer and the ledger as they are in the store now, in memory only."""
         self._follow()
         found = self.store.get(LEDGER)
-        self.ledger = Snapshot(Path(self.store.url(LEDGER)), found.data if found else b"")
+        self.ledger = Snapshot(self.ledger.path, found.data if found else b"")
+        self._check_ledger()
 
     def published(self) -> str:
         """The id of the run that readers see; empty when nothing was published yet."""
@@ -147,6 +148,10 @@ class S3Output(Output):
                 Path(f"{self.ledger.path}{name}").unlink(missing_ok=True)
             if found:
                 write_file(self.ledger.path, found.data)
+        self._check_ledger()
+
+    def _check_ledger(self) -> None:
+        """Raise PublishError where the store's ledger is damaged."""
         try:
             self.ledger.published()
         except PublishError as error:

@@ -157,6 +157,7 @@ def test_a_lost_ledger_is_made_anew(bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("out/state/ledger.sqlite", b"damaged")
     message = failing(bucket, path, 6)
     assert f"{bucket.output}/state/ledger.sqlite: the ledger cannot be used" in message
+    assert f"{bucket.output}/state/ledger.sqlite: the ledger cannot be used" in failing(bucket, path, 6, "status")
 
 
 def test_replay(bucket: Bucket, tmp_path: Path) -> None:
