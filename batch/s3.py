@@ -1,22 +1,19 @@
 """Objects in an S3 store, at s3a://bucket/prefix: what jobs need of them, and errors that one can act on.
 
-boto3 is installed on first use. Credentials come from AWS's standard chain; the endpoint and the region too, that is
-from AWS_ENDPOINT_URL_S3 and AWS_DEFAULT_REGION among others.
+Credentials come from AWS's standard chain; endpoint and region too, AWS_ENDPOINT_URL_S3 and AWS_DEFAULT_REGION among
+others.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from batch import imports
-from batch.errors import BatchError, DataError, EngineError, InputError
+from batch.errors import BatchError, DataError, InputError
+from batch.s3_client import AWAY, AbsentError, ConflictError, client, told, tried
 from batch.s3_url import split
 
 if TYPE_CHECKING:
@@ -25,29 +22,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PIECE = 8 << 20  # bytes of one ranged read
 SINGLE = 64 << 20  # bytes; what is larger goes up in parts, and is seen once all are there
-TRIES = 3
-ABSENT = ("404", "NoSuchKey", "NotFound")
-CONFLICT = ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
-NO_CREDENTIALS = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; on a machine of AWS give it a role."
-AWAY = "Is it running, and is its address right (s3.endpoint in the YAML, AWS_ENDPOINT_URL_S3)? Then run again."
-DENIED = "They need s3:ListBucket and s3:GetObject; for output s3:PutObject and s3:DeleteObject too."
-REFUSED = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired")
-
-
-class AbsentError(Exception):
-    """There is no such object."""
-
-
-class ConflictError(Exception):
-    """The condition of a request does not hold: somebody else has written the object."""
-
-
-class UnconditionalError(Exception):
-    """The store knows no conditional PUT."""
-
-
-class UnreadableError(InputError):
-    """This object may not be read; others may."""
 
 
 class Object(msgspec.Struct, frozen=True):
@@ -84,8 +58,8 @@ class Store:
         start = self.prefix + folder
         objects: list[Object] = []
         folders: list[str] = []
-        with _told(self.address, self.failure):
-            pages = _client().get_paginator("list_objects_v2")
+        with told(self.address, self.failure):
+            pages = client().get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=start, Delimiter="/"):
                 objects += (
                     Object(found["Key"].removeprefix(self.prefix), found["Size"], found["ETag"])
@@ -99,11 +73,11 @@ class Store:
         """A whole small object, or None where there is none."""
 
         def got() -> Content:
-            answer = _client().get_object(Bucket=self.bucket, Key=self.prefix + name)
+            answer = client().get_object(Bucket=self.bucket, Key=self.prefix + name)
             return Content(answer["Body"].read(), answer["ETag"], _age(answer))
 
         try:
-            return _tried(self.url(name), self.failure, got)
+            return tried(self.url(name), self.failure, got)
         except AbsentError:
             return None
 
@@ -115,19 +89,19 @@ class Store:
         """
         condition = {} if seen is None else {"IfMatch": seen} if seen else {"IfNoneMatch": "*"}
         try:
-            with _told(self.url(name), self.failure):
-                answer = _client().put_object(Bucket=self.bucket, Key=self.prefix + name, Body=data, **condition)
+            with told(self.url(name), self.failure):
+                answer = client().put_object(Bucket=self.bucket, Key=self.prefix + name, Body=data, **condition)
         except AbsentError as error:
             raise ConflictError from error
         return str(answer["ETag"])
 
     def upload(self, name: str, file: IO[bytes]) -> None:
         """Put a file of any size; it is seen once it is whole."""
-        with _told(self.url(name), self.failure):
+        with told(self.url(name), self.failure):
             from boto3.s3.transfer import TransferConfig
 
             config = TransferConfig(multipart_threshold=SINGLE, multipart_chunksize=SINGLE // 4)
-            _client().upload_fileobj(file, self.bucket, self.prefix + name, Config=config)
+            client().upload_fileobj(file, self.bucket, self.prefix + name, Config=config)
 
     def fetched(self, name: str) -> RemoteFile | None:
         """An object of any size as a file to read, or None where there is none."""
@@ -136,8 +110,8 @@ class Store:
 
     def delete(self, name: str) -> None:
         """Remove an object, or nothing where there is none."""
-        with _told(self.url(name), self.failure):
-            _client().delete_object(Bucket=self.bucket, Key=self.prefix + name)
+        with told(self.url(name), self.failure):
+            client().delete_object(Bucket=self.bucket, Key=self.prefix + name)
 
     def delete_folder(self, folder: str, last: str = "") -> None:
         """Remove what is in a folder (a name that ends in /); `last` at the end of all."""
@@ -152,8 +126,8 @@ def head(url: str, failure: type[BatchError] = InputError) -> tuple[str, int]:
     """The ETag and the size of an object; an empty ETag where there is none."""
     bucket, key = split(url)
     try:
-        with _told(url, failure):
-            answer = _client().head_object(Bucket=bucket, Key=key)
+        with told(url, failure):
+            answer = client().head_object(Bucket=bucket, Key=key)
     except AbsentError:
         return "", 0
     return answer["ETag"], answer["ContentLength"]
@@ -165,12 +139,12 @@ def read(url: str, length: int, offset: int, etag: str, failure: type[BatchError
 
     def got() -> bytes:
         span = f"bytes={offset}-{offset + length - 1}"
-        answer = _client().get_object(Bucket=bucket, Key=key, Range=span, IfMatch=etag)
+        answer = client().get_object(Bucket=bucket, Key=key, Range=span, IfMatch=etag)
         data: bytes = answer["Body"].read()
         return data
 
     try:
-        return _tried(url, failure, got)
+        return tried(url, failure, got)
     except (ConflictError, AbsentError) as error:
         raise DataError(
             f"{url} changed while it was read", hint="Nothing was published. The next run takes it as it is then."
@@ -238,29 +212,6 @@ class RemoteFile(io.RawIOBase):
         super().close()
 
 
-@lru_cache(maxsize=1)
-def _client() -> Any:
-    """The connection of this process; threads share it."""
-    import boto3
-    from botocore.config import Config
-
-    return boto3.client(
-        "s3",
-        config=Config(
-            connect_timeout=10,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
-            request_checksum_calculation="when_required",  # other stores than AWS's know no trailing checksums
-            response_checksum_validation="when_required",
-        ),
-    )
-
-
-def _need_boto3() -> None:
-    """Install it on first use. Raises EngineError where that fails."""
-    if not imports.install("s3", "boto3"):
-        raise EngineError("boto3 is not installed", hint="s3a:// needs it: sh batch/environment.sh s3")
-
-
 def _age(answer: dict[str, Any]) -> float:
     """Seconds from an object's last change to the store's answer."""
     from email.utils import parsedate_to_datetime
@@ -268,60 +219,3 @@ def _age(answer: dict[str, Any]) -> float:
     changed: datetime = answer["LastModified"]
     now = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return (now - changed).total_seconds()
-
-
-def _tried(where: str, failure: type[BatchError], got: Callable[[], T]) -> T:
-    """What `got` reads; again where the connection breaks in the middle, which boto3 does not do by itself."""
-    with _told(where, failure):
-        from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
-
-        for _ in range(TRIES - 1):
-            try:
-                return got()
-            except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
-                continue
-        return got()
-
-
-@contextmanager
-def _told(where: str, failure: type[BatchError]) -> Iterator[None]:
-    """Report what boto3 raises in one line. Raises AbsentError, ConflictError, UnconditionalError or `failure`."""
-    _need_boto3()
-    from botocore import exceptions as boto
-
-    try:
-        yield
-    except boto.ClientError as error:
-        raise _refused(error, where, failure) from error
-    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.ProfileNotFound) as error:
-        raise failure("there are no AWS credentials", where=where, hint=NO_CREDENTIALS) from error
-    except (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError) as error:
-        endpoint = _client().meta.endpoint_url
-        raise failure(f"the store at {endpoint} does not answer", where=where, hint=AWAY) from error
-    except (boto.BotoCoreError, ValueError) as error:
-        raise failure(f"the store cannot be used: {error}", where=where, hint=AWAY) from error
-
-
-def _refused(error: Any, where: str, failure: type[BatchError]) -> Exception:
-    """What a store's refusal means."""
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    if code in ABSENT:
-        return AbsentError()
-    if code in CONFLICT:
-        return ConflictError()
-    if code in ("NotImplemented", "501"):
-        return UnconditionalError()
-    bucket = split(where)[0]
-    if code == "NoSuchBucket":
-        text, hint = f"there is no bucket {bucket}", f"Make it (aws s3 mb s3://{bucket}), or mend the address."
-    elif code in ("AccessDenied", "403", "AllAccessDisabled"):
-        text, hint = f"the credentials do not allow {error.operation_name}", DENIED
-    elif code in REFUSED:
-        text, hint = f"the store does not take the credentials: {code}", NO_CREDENTIALS
-    elif code == "InvalidObjectState":
-        text, hint = "the object is archived", "Restore it, then run again."
-    else:
-        text, hint = f"the store refuses {error.operation_name}: {code}", AWAY
-    if failure is InputError and code in ("AccessDenied", "403", "InvalidObjectState"):
-        failure = UnreadableError
-    return failure(text, where=where, hint=hint)

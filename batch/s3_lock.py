@@ -15,7 +15,8 @@ import msgspec
 
 from batch.errors import BusyError, PublishError
 from batch.logs import log
-from batch.s3 import ConflictError, Content, Store, UnconditionalError
+from batch.s3 import Content, Store
+from batch.s3_client import ConflictError, UnconditionalError
 
 NAME = "state/run.lock"
 

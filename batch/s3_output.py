@@ -25,7 +25,8 @@ from batch.errors import BatchError, PublishError
 from batch.ledger import Run, Snapshot
 from batch.logs import log
 from batch.publish import FOLDER_MODE, Output, write_file, writing
-from batch.s3 import ConflictError, Store
+from batch.s3 import Store
+from batch.s3_client import ConflictError
 from batch.s3_url import split
 
 POINTER = "current.json"
@@ -62,7 +63,7 @@ class S3Output(Output):
 
     def seen(self, name: str, file: str) -> str:
         """Where readers find a file now."""
-        return self.store.url(f"{self._pointer.folders[name]}/{file}") if self._pointer else ""
+        return self.store.url(f"runs/{self.published()}/{name}/{file}")
 
     @contextmanager
     def exclusive(self, label: str) -> Iterator[None]:
@@ -87,7 +88,8 @@ class S3Output(Output):
         """Have the pointer and the ledger as they are in the store now, in memory only."""
         self._follow()
         found = self.store.get(LEDGER)
-        self.ledger = Snapshot(Path(self.store.url(LEDGER)), found.data if found else b"")
+        self.ledger = Snapshot(self.ledger.path, found.data if found else b"")
+        self._check_ledger()
 
     def published(self) -> str:
         """The id of the run that readers see; empty when nothing was published yet."""
@@ -114,7 +116,8 @@ class S3Output(Output):
     def clean(self) -> None:
         """Remove what runs have left behind unfinished."""
         super().clean()
-        self.store.delete_folder(STAGING)
+        if self._held is not None and self._held.mine():  # else it is another run's by now
+            self.store.delete_folder(STAGING)
 
     @property
     def _driver(self) -> str:
@@ -145,6 +148,10 @@ class S3Output(Output):
                 Path(f"{self.ledger.path}{name}").unlink(missing_ok=True)
             if found:
                 write_file(self.ledger.path, found.data)
+        self._check_ledger()
+
+    def _check_ledger(self) -> None:
+        """Raise PublishError where the store's ledger is damaged."""
         try:
             self.ledger.published()
         except PublishError as error:

@@ -10,7 +10,9 @@ rm -rf pandas/tests numpy/*/tests pyarrow/tests pyarrow/include pyarrow/src pysp
 rm -rf pyspark/python/test_support pyspark/data pyspark/licenses pyspark/*/tests
 rm -rf pyspark/pandas pyspark/ml pyspark/mllib pyspark/pipelines
 rm -f pyarrow/libarrow_python.so pyarrow/libarrow_python.so.*.* pyarrow/_pyarrow_cpp_tests*
+rm -rf boto3/data boto3/examples
 find botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} +
+find pygments/lexers -name '*.py' ! -name __init__.py ! -name _mapping.py ! -name python.py ! -name diff.py -delete
 rm -f pyarrow/libarrow_flight* pyarrow/_flight* pyarrow/libarrow_python_flight*
 find . -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' | xargs rm -f
 

@@ -9,7 +9,8 @@ import msgspec
 
 from batch.errors import DataError, InputError
 from batch.publish import write_file, writing
-from batch.s3 import Object, Store, UnreadableError
+from batch.s3 import Object, Store
+from batch.s3_client import UnreadableError
 from section1 import reading
 from section1.discover import Found, Source, digest, is_packed, matches, printable
 

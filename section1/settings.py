@@ -180,7 +180,9 @@ def _absolute(typed: str, configured: str) -> str:
     """A folder typed on the command line is relative to where it was typed, a configured one to the project."""
     folder = typed or configured
     if scheme := re.match(r"[a-z0-9]+://", folder):
-        if scheme[0] != s3_url.SCHEME or not s3_url.split(folder)[0]:
+        bucket, prefix = s3_url.split(folder)
+        odd = {"", ".", ".."} & set(prefix.rstrip("/").split("/")) if prefix else set()
+        if scheme[0] != s3_url.SCHEME or not bucket or odd:
             hint = f"Write a folder as a path, or as {s3_url.SCHEME}bucket/prefix."
             raise ConfigError("is neither a path nor an address that this job knows", where=folder, hint=hint)
         return folder.rstrip("/")

@@ -6,13 +6,14 @@ import io
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from store import Bucket, Environ, StandIn
 
 from batch import s3
 from batch.errors import DataError, InputError, PublishError
-from batch.s3 import ConflictError, RemoteFile, Store, UnconditionalError
+from batch.s3 import RemoteFile, Store
+from batch.s3_client import ConflictError, UnconditionalError
 
 SIZE = 1000
 
@@ -26,6 +27,7 @@ def whole(store: StandIn) -> tuple[str, bytes]:
     return "s3a://ranges/a folder/an object+?#%.csv", data
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 2 * SIZE), st.lists(st.tuples(st.integers(0, SIZE + 10), st.integers(0, SIZE + 10)), max_size=5))
 def test_any_range(whole: tuple[str, bytes], piece: int, ranges: list[tuple[int, int]]) -> None:
     url, data = whole

@@ -157,6 +157,7 @@ def test_a_lost_ledger_is_made_anew(bucket: Bucket, tmp_path: Path) -> None:
     bucket.put("out/state/ledger.sqlite", b"damaged")
     message = failing(bucket, path, 6)
     assert f"{bucket.output}/state/ledger.sqlite: the ledger cannot be used" in message
+    assert f"{bucket.output}/state/ledger.sqlite: the ledger cannot be used" in failing(bucket, path, 6, "status")
 
 
 def test_replay(bucket: Bucket, tmp_path: Path) -> None:
@@ -266,10 +267,11 @@ def test_errors(store: StandIn, bucket: Bucket, tmp_path: Path) -> None:
     assert "there are no AWS credentials\n  Set AWS_ACCESS_KEY_ID" in message
     message = failing(bucket, path, 6, AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
     assert "the store at http://127.0.0.1:1 does not answer\n  Is it running" in message
-    for wrong in ("s3://bucket/in", "s3a://", "http://bucket/in"):
+    for wrong in ("s3://bucket/in", "s3a://", "http://bucket/in", "s3a://bucket/../in", "s3a://bucket//in"):
         message = failing(bucket, path, 2, "--input", wrong)
         assert message.startswith(f"{wrong}: is neither a path nor an address")
     assert "generate writes to folders only" in failing(bucket, path, 2, "generate", "--output", "s3a://bucket/in")
+    assert "the store cannot be used: Parameter validation failed" in failing(bucket, path, 3, "--input", "s3a://!/in")
     store.fault = lambda _: (403, "ExpiredToken")
     assert "the store does not take the credentials: ExpiredToken\n" in failing(bucket, path, 6)
     store.fault = denied("PUT", "run.lock")
