@@ -87,12 +87,14 @@ def _say(text: str) -> None:
 
 
 def _command(options: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
     from batch import logs
     from section4 import settings
 
     given = vars(options)
     chosen = settings.load(given.get("task_config", "section4_process.yaml"))
-    logs.configure()
+    logs.configure(f"{datetime.now(UTC):%Y%m%dT%H%M%S}Z-{os.getpid()}")
     if options.command == "verify":
         return _verify(chosen)
     with settings.serving(chosen) as database:

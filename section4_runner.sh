@@ -123,7 +123,7 @@ status() {
     for container in "${name}_postgres" "${name}_loader" "${name}_grafana"; do
         state=$(docker inspect --format '{{.State.Status}}, {{.State.Health.Status}}, since {{.State.StartedAt}}' "$container" 2>/dev/null) ||
             state="none; start it: sh section4_runner.sh start"
-        printf '%-20s%s\n' "$container" "$state"
+        printf '%-20s %s\n' "$container" "$state"
         case $state in running,\ healthy,*) ;; *) well=1 ;; esac
     done
     cat <<END

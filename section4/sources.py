@@ -142,7 +142,9 @@ class Owid(Source, tag="owid", kw_only=True):
 
     def read(self, address: str, known: Validators) -> Answer:
         """GET."""
-        return fetch.get(address, ("text/csv", "text/plain", "application/octet-stream"), self.limits, known)
+        return fetch.get(
+            address, ("text/csv", "text/plain", "application/octet-stream", "binary/octet-stream"), self.limits, known
+        )
 
     def rows(self, body: bytes, country: Country) -> Iterator[Row]:
         """The country's rows; those without a total are left out."""

@@ -70,9 +70,9 @@ class Deployment:
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(listed, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split("\0")
         for file in filter(None, names):
-            if (ROOT / file).is_file():
+            if (ROOT / file).exists():
                 (folder / file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / file, folder / file)
+                shutil.copy(ROOT / file, folder / file, follow_symlinks=False)
         self.input = folder / "section1" / "resource" / "src" / "application"
         self.dest = folder / "section1" / "resource" / "dest"
         self.log = folder / "section1" / "log" / "data_pipeline.log"
