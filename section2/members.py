@@ -49,7 +49,7 @@ select staged.*, case
     when date_of_birth is null or date_of_birth !~ '^(19|20)[0-9]{6}$'
         or not pg_input_is_valid(date_of_birth, 'date') then 'date_of_birth'
 end as reason
-from staged
+from (select *, row_number() over (order by ctid) as record_number from staged) as staged  -- in the file's order
 """
 
 
@@ -134,9 +134,7 @@ def load_members(connection: Connection, folder: Path) -> list[Loaded]:
 
 def _load(cursor: Cursor, run: Run, path: Path) -> Loaded:
     staged = ", ".join(f"{column} text" for column in PUBLISHED)
-    cursor.execute(
-        f"create temporary table staged (record_number bigint generated always as identity, {staged}) on commit drop"
-    )
+    cursor.execute(f"create temporary table staged ({staged}) on commit drop")
     rows = _copy(cursor, path)
     successful = run.counts.get("accepted", rows)
     if rows != successful:

@@ -21,7 +21,7 @@ def test_the_roles_are_the_committed_ones() -> None:
     assert shown[1] == roles.markdown(roles.committed())
 
 
-@pytest.mark.skipif(importlib.util.find_spec("eralchemy") is None, reason="sh batch/environment.sh diagram")
+@pytest.mark.skipif(importlib.util.find_spec("eralchemy") is None, reason="sh batch/environment.sh schema")
 def test_the_diagram_is_of_the_live_schema(shop: Database) -> None:
     assert diagram.check(shop) == []
     with settings.connected(shop, "owner") as connection:
