@@ -290,7 +290,7 @@ def test_a_failing_worker_is_named_without_values(tmp_path: Path, monkeypatch: p
         return collected(spark, given, msgspec.structs.replace(work, folder=str(tmp_path / "not shared")), chunks)
 
     monkeypatch.setattr(engine_spark, "plan", without_files)
-    with pytest.raises(EngineError, match=r"worker of Spark failed: FileNotFoundError at .*engine_spark\.py:\d+"):
+    with pytest.raises(EngineError, match=r"worker of Spark failed: FileNotFoundError at .*parts\.py:\d+"):
         job.process(task("spark", source, tmp_path / "out"))
 
 
