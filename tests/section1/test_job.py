@@ -10,7 +10,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +26,7 @@ from applications import (
     published,
     rows,
     run,
+    seconds_of,
     unmeasured,
     visible,
     write,
@@ -64,9 +64,8 @@ def test_second_run_is_busy_at_once(source: Path, output: Path) -> None:
     with open(output / "state" / "run.lock") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         for _ in range(9):
-            begun = time.perf_counter()
-            second = manage("--input", source, "--output", output, env=unmeasured())
-            took.append(time.perf_counter() - begun)
+            seconds, second = seconds_of("--input", source, "--output", output, env=unmeasured())
+            took.append(seconds)
             assert second.returncode == 7
     assert "another run is going on" in second.stderr
     assert visible(output) == before
