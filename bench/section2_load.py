@@ -29,10 +29,7 @@ from section2 import members, sales, settings, shop
 MEMBER_FILE = Path("runs") / "made" / "successful_application" / "applications.csv"
 TRANSACTION = ["transaction_id", "member_id", "occurred_at", "status", "total_price", "total_weight_kg"]
 LINE = ["transaction_id", "item_id", "quantity", "unit_price", "unit_weight_kg", "discount"]
-NO_TRIGGERS = """
-alter table sales.sales_transaction disable trigger user;
-alter table sales.sales_line disable trigger user
-"""
+EMPTIED = ("sales_transaction", "sales_line", "item_sales_ledger", "member_sales_ledger")
 _numbers = count(1)
 
 
@@ -134,11 +131,11 @@ def main() -> int:
         published = prepare(full, folder, args.members)
         execute(postgres, "create database stocked template filled")
         stocked = Database(database="stocked", host=postgres.host, user=postgres.user)
-        empty_sales = "truncate sales.sales_transaction, sales.sales_line, sales.item_sales_ledger"
-        execute(stocked, f"{NO_TRIGGERS};\nalter table sales.item_sales_ledger disable trigger user;\n{empty_sales}")
-        execute(postgres, "create database bare template stocked")
-        triggers = ("sales_transaction", "sales_line", "item_sales_ledger")
-        execute(stocked, ";\n".join(f"alter table sales.{name} enable trigger user" for name in triggers))
+        for change in ("disable", "enable"):
+            execute(stocked, ";\n".join(f"alter table sales.{name} {change} trigger user" for name in EMPTIED))
+            if change == "disable":
+                execute(stocked, "truncate " + ", ".join(f"sales.{name}" for name in EMPTIED))
+                execute(postgres, "create database bare template stocked")
 
         member = {"sales.member": folder / "member.csv"}
         lines = {"sales.sales_transaction": folder / "transactions.csv", "sales.sales_line": folder / "lines.csv"}

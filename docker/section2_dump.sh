@@ -7,7 +7,7 @@ PGPASSFILE=/run/section2/pgpass
 export PGPASSFILE PGHOST=postgresql PGUSER=postgres
 printf '*:*:*:*:%s\n' "$(cat /run/secrets/postgres)" >"$PGPASSFILE"
 
-psql --no-psqlrc --quiet --tuples-only --dbname sales --command "select sales.compact_item_sales()" >/dev/null
+psql --no-psqlrc --quiet --tuples-only --dbname sales --command "select sales.compact_ledgers()" >/dev/null
 name=$(date -u +%Y%m%dT%H%M%SZ)
 rm -rf /backup/*.partial
 mkdir "/backup/$name.partial"

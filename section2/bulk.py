@@ -45,14 +45,6 @@ left join (
 ) as line using (transaction_id)
 where t.total_price <> coalesce(line.price, 0) or t.total_weight_kg <> coalesce(line.weight_kg, 0)
 """
-_ITEM_SALES = """
-insert into sales.item_sales_ledger (month, item_id, units, transactions, revenue)
-select sales.month_of(t.occurred_at), line.item_id, sum(line.quantity), count(*), sum(line.price)
-from sales.counted_transaction as t
-join sales.sales_line as line using (transaction_id)
-group by 1, 2
-order by 1, 2
-"""
 
 
 @contextmanager
@@ -79,7 +71,7 @@ def loading(cursor: Cursor) -> Iterator[None]:
     cursor.execute(_WRONG_TOTALS)
     if (wrong := (cursor.fetchone() or (None,))[0]) is not None:
         raise DataError(f"transaction {wrong}: its totals are not the sums of its lines")
-    cursor.execute(_ITEM_SALES)
+    cursor.execute("select sales.rebuild_ledgers()")
     for _, create in reversed(taken_off):
         cursor.execute(create)
     for table in TABLES:
@@ -95,5 +87,5 @@ def settle(connection: Connection) -> None:
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("vacuum (analyze) sales.member, sales.item, sales.sales_transaction, sales.sales_line")
-        cursor.execute("vacuum (analyze) sales.item_sales_ledger, sales.manufacturer")
+        cursor.execute("vacuum (analyze) sales.item_sales_ledger, sales.member_sales_ledger, sales.manufacturer")
     connection.autocommit = False

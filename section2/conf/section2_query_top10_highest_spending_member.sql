@@ -1,9 +1,10 @@
 -- The ten members who spent most, in transactions that count as sales; who ties with the tenth is shown too.
 -- Those who may not read names see numbers instead.
 with spending as (
-    select member_id, count(*) as transactions, sum(total_price) as spent
-    from sales.counted_transaction
+    select member_id, sum(transactions) as transactions, sum(spent) as spent
+    from sales.member_sales_ledger
     group by member_id
+    having sum(transactions) > 0
 ),
 ranked as (
     select *, rank() over (order by spent desc) as place

@@ -2,7 +2,7 @@ set local role owner;
 
 -- What was sold of each item in each month, as a ledger: rows are added, by triggers, and never changed, so that two
 -- sales of one item do not wait for each other. The sum of an item's rows is the truth at any moment;
--- compact_item_sales() makes one row of many now and then.
+-- compact_ledgers() makes one row of many now and then.
 create table sales.item_sales_ledger (
     month date not null,
     item_id bigint not null references sales.item,
@@ -129,7 +129,80 @@ create trigger no_truncate before truncate on sales.sales_line
 create trigger no_truncate before truncate on sales.item_sales_ledger
     for each statement execute function sales.refuse_truncate();
 
-create function sales.compact_item_sales() returns void
+-- What each member spent, as a ledger too. Totals stand in the transactions, so it follows those.
+create table sales.member_sales_ledger (
+    member_id bigint not null references sales.member,
+    transactions bigint not null,
+    spent numeric not null
+);
+create index member_sales_ledger_member_id_idx on sales.member_sales_ledger (member_id);
+comment on table sales.member_sales_ledger is 'What members spent, as changes to be added up; written by triggers only';
+comment on column sales.member_sales_ledger.member_id is 'Who bought';
+comment on column sales.member_sales_ledger.transactions is 'Transactions, negative where one was taken back';
+comment on column sales.member_sales_ledger.spent is 'Sum of the transactions'' totals, negative where one was taken back';
+
+create function sales.keep_member_sales() returns trigger
+language plpgsql security definer set search_path = sales, pg_temp as $$
+declare
+    sign integer := tg_argv[0];
+begin
+    insert into member_sales_ledger (member_id, transactions, spent)
+        select c.member_id, sign * count(*), sign * sum(c.total_price)
+        from changed as c
+        join transaction_status as s using (status)
+        where s.counts_as_sale
+        group by c.member_id;
+    return null;
+end
+$$;
+comment on function sales.keep_member_sales() is 'Keeps the members'' spending in step with changed transactions';
+create trigger transactions_came after insert on sales.sales_transaction referencing new table as changed
+    for each statement execute function sales.keep_member_sales('1');
+create trigger transactions_went after delete on sales.sales_transaction referencing old table as changed
+    for each statement execute function sales.keep_member_sales('-1');
+create trigger transactions_changed_from after update on sales.sales_transaction referencing old table as changed
+    for each statement execute function sales.keep_member_sales('-1');
+create trigger transactions_changed_to after update on sales.sales_transaction referencing new table as changed
+    for each statement execute function sales.keep_member_sales('1');
+create trigger no_truncate before truncate on sales.member_sales_ledger
+    for each statement execute function sales.refuse_truncate();
+
+-- Both ledgers anew, from the lines: after a bulk load, and when other statuses count.
+create function sales.rebuild_ledgers() returns void
+language sql security definer set search_path = sales, pg_temp as $$
+    delete from item_sales_ledger;
+    insert into item_sales_ledger (month, item_id, units, transactions, revenue)
+    select month_of(t.occurred_at), line.item_id, sum(line.quantity), count(*), sum(line.price)
+    from sales_transaction as t
+    join transaction_status as s using (status)
+    join sales_line as line using (transaction_id)
+    where s.counts_as_sale
+    group by 1, 2
+    order by 1, 2;
+    delete from member_sales_ledger;
+    insert into member_sales_ledger (member_id, transactions, spent)
+    select t.member_id, count(*), sum(t.total_price)
+    from sales_transaction as t
+    join transaction_status as s using (status)
+    where s.counts_as_sale
+    group by t.member_id
+    order by t.member_id;
+$$;
+comment on function sales.rebuild_ledgers() is 'Makes both ledgers anew from the lines and transactions';
+
+create function sales.other_statuses_count() returns trigger
+language plpgsql security definer set search_path = sales, pg_temp as $$
+begin
+    lock table sales_transaction, sales_line in share row exclusive mode;
+    perform rebuild_ledgers();
+    return null;
+end
+$$;
+comment on function sales.other_statuses_count() is 'Follows a change of which statuses count as sales';
+create trigger other_statuses_count after update on sales.transaction_status
+    for each statement execute function sales.other_statuses_count();
+
+create function sales.compact_ledgers() returns void
 language sql security definer set search_path = sales, pg_temp as $$
     with gone as (delete from item_sales_ledger returning month, item_id, units, transactions, revenue)
     insert into item_sales_ledger (month, item_id, units, transactions, revenue)
@@ -137,9 +210,16 @@ language sql security definer set search_path = sales, pg_temp as $$
     from gone
     group by month, item_id
     having sum(units) <> 0 or sum(transactions) <> 0 or sum(revenue) <> 0
-    order by month, item_id
+    order by month, item_id;
+    with gone as (delete from member_sales_ledger returning member_id, transactions, spent)
+    insert into member_sales_ledger (member_id, transactions, spent)
+    select member_id, sum(transactions), sum(spent)
+    from gone
+    group by member_id
+    having sum(transactions) <> 0 or sum(spent) <> 0
+    order by member_id
 $$;
-comment on function sales.compact_item_sales() is 'Makes one row of each item''s many in a month; changes no sum';
+comment on function sales.compact_ledgers() is 'Makes one row of many in both ledgers; changes no sum';
 
 create view sales.counted_transaction as
     select t.transaction_id, t.member_id, t.occurred_at, t.status, t.total_price, t.total_weight_kg

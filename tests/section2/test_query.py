@@ -65,6 +65,7 @@ def test_only_statuses_that_count_count(shop: Database, busy: Sql) -> None:
     assert column(ask(shop, "top3"), "transactions") == [10, 10]
     busy("update transaction_status set counts_as_sale = true where status = 'pending'")
     assert column(ask(shop, "top10"), "member_id")[0] == 12
+    assert column(ask(shop, "top3"), "transactions") == [11, 11]
 
 
 def test_both_readings_of_most_and_their_ties(shop: Database, busy: Sql) -> None:

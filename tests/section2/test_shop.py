@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from test_totals import WRONG_ITEM_SALES, WRONG_TOTALS
+from test_totals import WRONG_ITEM_SALES, WRONG_MEMBER_SALES, WRONG_TOTALS
 
 from batch.errors import DataError
 from batch.postgres import Database
@@ -46,6 +46,7 @@ def test_the_shop_is_consistent_and_as_large_as_asked(shop: Database, sql: Sql) 
     assert sql("select count(*) from sales_transaction") == [(made.transactions,)]
     assert sql(WRONG_TOTALS) == []
     assert sql(WRONG_ITEM_SALES) == []
+    assert sql(WRONG_MEMBER_SALES) == []
     assert definitions(sql) == before
 
 

@@ -32,6 +32,17 @@ WRONG_ITEM_SALES = """
     kept as (select * from item_sales where (units, transactions, revenue) <> (0, 0, 0))
     (table counted except table kept) union all (table kept except table counted)
 """
+WRONG_MEMBER_SALES = """
+    with counted as (
+        select member_id, count(*) as transactions, sum(total_price) as spent
+        from sales_transaction where status in ('paid', 'delivering', 'complete') group by member_id
+    ),
+    kept as (
+        select member_id, sum(transactions) as transactions, sum(spent) as spent
+        from member_sales_ledger group by member_id having sum(transactions) <> 0 or sum(spent) <> 0
+    )
+    (table counted except table kept) union all (table kept except table counted)
+"""
 TRANSACTION = st.integers(1, 3)
 STEP = st.one_of(
     st.tuples(st.just("sell"), TRANSACTION, st.integers(1, 2), st.integers(1, 5)),
@@ -53,7 +64,7 @@ STATEMENTS = {
     " where transaction_id >= %(a)s",
     "month": "update sales_transaction set occurred_at = make_timestamptz(2022, %(b)s, 1, 0, 0, 0)"
     " where transaction_id = %(a)s",
-    "compact": "select compact_item_sales()",
+    "compact": "select compact_ledgers()",
 }
 
 
@@ -70,7 +81,7 @@ def test_whatever_happens_to_lines_and_transactions(
             ids = (cursor.fetchone() or [[]])[0]
             values = {"a": ids[a - 1] if a else 0, "b": ids[b - 1] if kind == "move" else b, "c": c}
             cursor.execute(STATEMENTS[kind], values)
-        for wrong in (WRONG_TOTALS, WRONG_ITEM_SALES):
+        for wrong in (WRONG_TOTALS, WRONG_ITEM_SALES, WRONG_MEMBER_SALES):
             cursor.execute(wrong)
             assert cursor.fetchall() == []
     connection.close()  # undone
@@ -88,7 +99,7 @@ def test_totals_cannot_be_written(sale: Sql) -> None:
 
 
 def test_lines_do_not_vanish_behind_the_totals(sale: Sql) -> None:
-    for table in ("sales_line", "item_sales_ledger"):
+    for table in ("sales_line", "item_sales_ledger", "member_sales_ledger"):
         with pytest.raises(psycopg2.IntegrityError, match="cannot be truncated"):
             sale(f"truncate {table}", role="")
 
