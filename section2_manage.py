@@ -53,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
     sold.add_argument(
         "lines", metavar="LINES.csv", help="transaction_id,item_id,quantity,unit_price,unit_weight_kg,discount"
     )
+    sold.add_argument("--first", action="store_true", help="the first load into an empty shop: faster, as the owner")
     made = command("generate", "fill an empty shop with made-up items, members and sales")
     made.add_argument("--lines", type=_count, default=20_000, help="about so many lines of transactions (20000)")
     made.add_argument("--items", type=_count, default=200, help="so many items (200)")
@@ -187,10 +188,13 @@ def _load_members(database: Database, folder: Path) -> None:
 
 
 def _load_sales(database: Database, options: argparse.Namespace) -> None:
-    from section2 import sales, settings
+    from section2 import bulk, sales, settings
 
-    with settings.connected(database, "loader") as connection:
-        transactions, lines = sales.load_sales(connection, Path(options.transactions), Path(options.lines))
+    files = Path(options.transactions), Path(options.lines)
+    with settings.connected(database, "owner" if options.first else "loader") as connection:
+        transactions, lines = sales.load_sales(connection, *files, first=options.first)
+        if options.first:
+            bulk.settle(connection)
     _say(f"loaded {transactions:,} transactions with {lines:,} lines")
 
 

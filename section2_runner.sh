@@ -145,7 +145,7 @@ verb=${1-}
 case $verb in
 run)
     sh batch/environment.sh default postgres embedded sales
-    [ "${1-}" != erd ] || sh batch/environment.sh diagram
+    [ "${1-}" != erd ] || sh batch/environment.sh schema
     unset PYTHONHOME PYTHONPATH
     exec .venv/bin/python section2_manage.py "$@"
     ;;

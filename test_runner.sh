@@ -26,7 +26,7 @@ done
 
 # Java's major version: 17 of 'openjdk version "17.0.15" 2025-04-15', 1 of 'java version "1.8.0_292"', else nothing.
 java=${JAVA_HOME:+$JAVA_HOME/bin/}java
-categories="default develop postgres embedded sales diagram covid" # of all sections
+categories="default develop postgres embedded sales schema covid" # of all sections
 version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p') || :
 if [ "${version:-0}" -ge 17 ]; then
     no_spark=

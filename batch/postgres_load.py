@@ -109,27 +109,30 @@ def upsert(cursor: Cursor, source: str, target: str, key: Sequence[str], columns
     keys = ", ".join(f"{expression} as key{n}" for n, expression in enumerate(key))
     same_key = " and ".join(f"old.key{n} = new.key{n}" for n in range(len(key)))
     changed = [column for column in columns if column not in key]
+    # The rows of the source that are not in the target as they are. An empty target has nothing to compare them with,
+    # and a plain insert, which is faster, refuses a key given twice just as well.
+    found = f"(select {names}, {keys}, true as found from {target}) as old"
+    cursor.execute(f"select exists (select from {target})")
+    joined = f"left join {found} on {same_key} where old.found is null or {_differ('old', 'new', changed)}"
+    new = ", ".join(f"new.{quoted(column)}" for column in columns)
+    rows = f"select {new} from (select {names}, {keys} from {source}) as new"
+    filled = cursor.fetchone() == (True,)
     replaced = ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in changed)
     action = f"update set {replaced} where {_differ('t', 'excluded', changed)}" if changed else "nothing"
+    conflict = f"on conflict ({', '.join(f'({expression})' for expression in key)}) do {action}"
+    if filled:
+        rows = f"{rows} {joined} {conflict}"
     cursor.execute(f"""
         with written as (
-            insert into {target} as t ({names})
-            select {", ".join(f"new.{quoted(column)}" for column in columns)}
-            from (select {names}, {keys} from {source}) as new
-            left join (select {names}, {keys}, true as found from {target}) as old on {same_key}
-            where old.found is null or {_differ("old", "new", changed)}
-            on conflict ({", ".join(f"({expression})" for expression in key)}) do {action}
-            returning xmax = 0 as inserted
+            insert into {target} as t ({names}) {rows} returning xmax = 0 as inserted
         )
-        select
-            (select count(*) from written where inserted),
-            (select count(*) from written where not inserted),
-            (select count(*) from {source})
+        select count(*) filter (where inserted), count(*) filter (where not inserted), (select count(*) from {source})
+        from written
     """)
     counts = cursor.fetchone()
-    assert counts is not None  # a select without a from gives one row
-    inserted, updated, rows = counts
-    return Written(inserted, updated, rows - inserted - updated)
+    assert counts is not None  # an aggregate gives one row
+    inserted, updated, given = counts
+    return Written(inserted, updated, given - inserted - updated)
 
 
 def _differ(one: str, other: str, columns: Sequence[str]) -> str:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Cron's job in the backup: a dump of the database and its roles (without passwords) in a folder of its own; the newest
+# Cron's job in the backup: compact the item sales, then a dump of the database and its roles (without passwords) in a folder of its own; the newest
 # SECTION2_KEEP_DUMPS stay. README.md says how to restore one.
 set -eu
 umask 077
@@ -7,6 +7,7 @@ PGPASSFILE=/run/section2/pgpass
 export PGPASSFILE PGHOST=postgresql PGUSER=postgres
 printf '*:*:*:*:%s\n' "$(cat /run/secrets/postgres)" >"$PGPASSFILE"
 
+psql --no-psqlrc --quiet --tuples-only --dbname sales --command "select sales.compact_item_sales()" >/dev/null
 name=$(date -u +%Y%m%dT%H%M%SZ)
 rm -rf /backup/*.partial
 mkdir "/backup/$name.partial"

@@ -28,29 +28,28 @@ NAMED_REJECTIONS = 10
 LOCK = 5_854_100_002
 """The advisory lock that keeps two loads apart."""
 
-# What the table `member` would refuse, told for each row in its words. `pg_input_is_valid` also refuses 20210230.
+_TYPED = """
+(
+    select coalesce(first_name, '') as first_name, last_name,
+        case when date_of_birth ~ '^[0-9]{{8}}$' then date_of_birth::date end as date_of_birth, mobile_no, email,
+        membership_id
+    from {source}
+) as typed
+"""
+# What the table `member` refuses, told for each row. `pg_input_is_valid` also refuses 20210230.
 _JUDGED = """
 create temporary table judged on commit drop as
-select
-    record_number,
-    coalesce(first_name, '') as first_name,
-    last_name,
-    case when date_of_birth ~ '^[0-9]{8}$' and pg_input_is_valid(date_of_birth, 'date') then date_of_birth::date end
-        as date_of_birth,
-    mobile_no,
-    email,
-    membership_id,
-    case
-        when email is null or email !~ '^[^@\\s]+@[^@\\s]+[.][^@\\s.]+$' then 'email'
-        when row_number() over (partition by lower(email) order by record_number) > 1 then 'email_given_twice'
-        when last_name is null or last_name !~ '\\S' then 'last_name'
-        when mobile_no is null or mobile_no !~ '^[0-9]{8}$' then 'mobile_no'
-        when membership_id is null or membership_id !~ '_[0-9a-f]{5}$' then 'membership_id'
-        when above_18 is distinct from 'true' then 'above_18'
-        when date_of_birth is null or date_of_birth !~ '^(19|20)[0-9]{6}$'
-            or not pg_input_is_valid(date_of_birth, 'date') then 'date_of_birth'
-    end as reason
-from staged
+select staged.*, case
+    when email is null or email !~ '^[^@\\s]+@[^@\\s]+[.][^@\\s.]+$' then 'email'
+    when row_number() over (partition by lower(email) order by record_number) > 1 then 'email_given_twice'
+    when last_name is null or last_name !~ '\\S' then 'last_name'
+    when mobile_no is null or mobile_no !~ '^[0-9]{8}$' then 'mobile_no'
+    when membership_id is null or membership_id !~ '_[0-9a-f]{5}$' then 'membership_id'
+    when above_18 is distinct from 'true' then 'above_18'
+    when date_of_birth is null or date_of_birth !~ '^(19|20)[0-9]{6}$'
+        or not pg_input_is_valid(date_of_birth, 'date') then 'date_of_birth'
+end as reason
+from (select *, row_number() over (order by ctid) as record_number from staged) as staged  -- in the file's order
 """
 
 
@@ -135,18 +134,13 @@ def load_members(connection: Connection, folder: Path) -> list[Loaded]:
 
 def _load(cursor: Cursor, run: Run, path: Path) -> Loaded:
     staged = ", ".join(f"{column} text" for column in PUBLISHED)
-    cursor.execute(
-        f"create temporary table staged (record_number bigint generated always as identity, {staged}) on commit drop"
-    )
+    cursor.execute(f"create temporary table staged ({staged}) on commit drop")
     rows = _copy(cursor, path)
     successful = run.counts.get("accepted", rows)
     if rows != successful:
         raise DataError(f"the manifest says {successful:,} successes and the file has {rows:,}", where=str(path))
-    cursor.execute(_JUDGED)
-    cursor.execute("select record_number, reason from judged where reason is not null order by record_number")
-    rejected: list[Any] = cursor.fetchall()
-    good = "(select * from judged where reason is null) as good"
-    loaded = Loaded(run.run_id, upsert(cursor, good, "sales.member", ["lower(email)"], MEMBER), rejected)
+    written, rejected = _write(cursor)
+    loaded = Loaded(run.run_id, written, rejected)
     counts = [rows, run.counts.get("rejected", 0), *loaded.written, len(rejected)]
     cursor.execute(
         "insert into reporting.member_load"
@@ -161,6 +155,30 @@ def _load(cursor: Cursor, run: Run, path: Path) -> Loaded:
             [run.run_id],
         )
     return loaded
+
+
+def _write(cursor: Cursor) -> tuple[Written, list[tuple[int, str]]]:
+    """Write what was staged and say what the table refused.
+
+    As a rule all is well, and the table itself says so. Only where it refuses something is every row judged, and those
+    without fault are written.
+    """
+    import psycopg2
+
+    cursor.execute("savepoint staged")
+    cursor.execute("select exists (select from staged where above_18 is distinct from 'true')")
+    if cursor.fetchone() == (False,):
+        try:
+            return upsert(cursor, _TYPED.format(source="staged"), "sales.member", ["lower(email)"], MEMBER), []
+        except (psycopg2.IntegrityError, psycopg2.DataError, psycopg2.ProgrammingError) as error:
+            if error.pgcode is None or not error.pgcode.startswith(("21", "22", "23")):
+                raise
+            cursor.execute("rollback to staged")
+    cursor.execute(_JUDGED)
+    cursor.execute("select record_number, reason from judged where reason is not null order by record_number")
+    rejected: list[Any] = cursor.fetchall()
+    good = _TYPED.format(source="judged where reason is null")
+    return upsert(cursor, good, "sales.member", ["lower(email)"], MEMBER), rejected
 
 
 def _copy(cursor: Cursor, path: Path) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "section1/README.md", "section4/README.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "section1/README.md", "section2/README.md", "section4/README.md"]
 CONTAINER = re.compile(r"^(docker|sh section1_runner.sh (start|stop|status|logs))\b", re.MULTILINE)
 ONE_TEST = "def test_one() -> None:\n    assert True\n"
 
@@ -39,7 +39,7 @@ def copy_of_the_project(folder: Path) -> Path:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("a clone")
     for above in (folder, folder.parent, folder.parent.parent):
-        above.chmod(above.stat().st_mode | 0o011)  # Postgres runs as somebody else where we are root
+        above.chmod(above.stat().st_mode | 0o011)  # Postgres runs as somebody else when we are root
     return copy_of_the_project(folder)
 
 

@@ -37,7 +37,7 @@ create table sales.member (
     first_name text not null,
     last_name text not null constraint member_has_a_last_name check (last_name ~ '\S'),
     date_of_birth date not null
-        constraint member_was_born check (date_of_birth between date '1900-01-01' and date '2100-01-01'),
+        constraint member_was_born check (date_of_birth >= date '1900-01-01' and date_of_birth < date '2100-01-01'),
     mobile_no text not null constraint member_has_an_8_digit_mobile check (mobile_no ~ '^[0-9]{8}$'),
     email text not null constraint member_has_an_email check (email ~ '^[^@\s]+@[^@\s]+[.][^@\s.]+$'),
     membership_status text not null default 'active'
