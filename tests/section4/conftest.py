@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import psycopg2
 import pytest
-from covid_api import HASTY, Api, Sql
+from covid_api import PATIENT, Api, Sql
 
 from batch.postgres import Database, connect
 from batch.postgres_migrations import migrate
@@ -84,4 +84,4 @@ def configured(covid: Database) -> Callable[..., Settings]:
 @pytest.fixture
 def asking(api: Api, configured: Callable[..., Settings]) -> Settings:
     """Settings whose only source is the API, with little patience."""
-    return configured(Covid19Api(base_url=api.url, limits=HASTY))
+    return configured(Covid19Api(base_url=api.url, limits=PATIENT))

@@ -10,6 +10,8 @@ from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
+
 from batch.postgres import connect
 from section4.fetch import Limits
 from section4.ingest import Load
@@ -19,7 +21,9 @@ from section4.store import Ingest
 Sql = Callable[..., list[tuple[Any, ...]]]
 NOW = datetime(2020, 6, 1, 12, tzinfo=UTC)
 FIRST = date(2020, 1, 23)
-HASTY = Limits(timeout=0.3, deadline=1.5, attempts=3, first_wait=0.01, longest_wait=0.05, max_bytes=200_000)
+PATIENT = Limits(timeout=10, deadline=30, attempts=3, first_wait=0.01, longest_wait=0.05, max_bytes=200_000)
+HASTY = msgspec.structs.replace(PATIENT, timeout=0.3, deadline=1.5)
+"""For servers that take their time; a busy machine may be as slow as that by itself."""
 
 
 def elements(totals: Sequence[int], first: date = FIRST) -> list[dict[str, Any]]:
@@ -79,7 +83,8 @@ def sends(
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(status)
-        for name, value in {"Content-Type": kind, "Content-Length": str(len(data)), **(headers or {})}.items():
+        about = {"Content-Type": kind, "Content-Length": str(len(data)), "Connection": "close"}
+        for name, value in (about | (headers or {})).items():
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(data)

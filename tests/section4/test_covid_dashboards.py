@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from covid_api import HASTY, Api, Sql, elements, load, sends
+from covid_api import PATIENT, Api, Sql, elements, load, sends
 
 from batch.postgres import Database, connect
 from section4 import dashboards
@@ -86,7 +86,7 @@ def test_the_alert_rule(api: Api, asking: Settings, sql: Sql) -> None:
 def test_dashboards_open_on_the_days_with_figures(
     api: Api, configured: Callable[..., Settings], covid: Database, tmp_path: Path
 ) -> None:
-    settings = configured(Covid19Api(base_url=api.url, limits=HASTY))
+    settings = configured(Covid19Api(base_url=api.url, limits=PATIENT))
     settings.dashboards, settings.sales = str(tmp_path), True
     with connect(covid, "tests") as connection:
         dashboards.write(connection, settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from covid_api import FIRST, HASTY, Api, Sql, elements, load, sends
+from covid_api import FIRST, PATIENT, Api, Sql, elements, load, sends
 from hypothesis import HealthCheck, given
 from hypothesis import settings as trials
 from hypothesis import strategies as st
@@ -126,7 +126,7 @@ def test_a_chart_is_a_picture_and_a_page_that_needs_nothing(
     api: Api, configured: Callable[..., Settings], covid: Database, tmp_path: Path
 ) -> None:
     api.answers = [sends([*elements([10, 20, 15]), *elements([30, 50], FIRST + timedelta(days=5))])]
-    settings = configured(Covid19Api(base_url=api.url, limits=HASTY))
+    settings = configured(Covid19Api(base_url=api.url, limits=PATIENT))
     load(settings)
     with connect(covid, "tests") as connection:
         shown = figures.read(connection, settings.chosen())

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from covid_api import FIRST, HASTY, NOW, Api, Sql, elements, load, sends
+from covid_api import FIRST, NOW, PATIENT, Api, Sql, elements, load, sends
 
 from batch.errors import BusyError, DataError, EngineError
 from batch.postgres import connect
@@ -95,11 +95,11 @@ def test_several_countries_in_one_run(api: Api, configured: Callable[..., Settin
         sends(elements([1, 2]) if good else {"message": "not today"})(handler)
 
     api.answers = [answer]
-    both = configured(Covid19Api(base_url=api.url, limits=HASTY), countries=["SG", "Malaysia", "sgp", "viet-nam"])
+    both = configured(Covid19Api(base_url=api.url, limits=PATIENT), countries=["SG", "Malaysia", "sgp", "viet-nam"])
     done = load(both)
     assert [(one.country_code, one.status) for one in done] == [("SG", "loaded"), ("MY", "failed"), ("VN", "loaded")]
     assert sql("select country_code from covid.country where followed order by 1") == [("MY",), ("SG",), ("VN",)]
-    load(configured(Covid19Api(base_url=api.url, limits=HASTY)))
+    load(configured(Covid19Api(base_url=api.url, limits=PATIENT)))
     assert sql("select country_code from reporting.freshness where followed") == [("SG",)]
 
 
@@ -107,7 +107,7 @@ def test_the_next_source_is_tried_and_live_figures_are_never_replaced_by_recorde
     api: Api, configured: Callable[..., Settings], sql: Sql, tmp_path: Path
 ) -> None:
     (tmp_path / "singapore.json").write_text(json.dumps(elements([7, 8])))
-    live, recorded = Covid19Api(base_url=api.url, limits=HASTY), File(folder=str(tmp_path))
+    live, recorded = Covid19Api(base_url=api.url, limits=PATIENT), File(folder=str(tmp_path))
     sample = Sample()
     api.answers = [sends({"message": "out of order"})]
 
@@ -130,7 +130,7 @@ def test_the_next_source_is_tried_and_live_figures_are_never_replaced_by_recorde
 
 
 def test_disease_sh(api: Api, configured: Callable[..., Settings], sql: Sql) -> None:
-    source = DiseaseSh(base_url=api.url, limits=HASTY)
+    source = DiseaseSh(base_url=api.url, limits=PATIENT)
     api.answers = [sends({"country": "Singapore", "timeline": {"cases": {"1/22/20": 0, "1/23/20": 1}, "deaths": {}}})]
     assert load(configured(source))[0].received == 2
     load(configured(source))
@@ -149,7 +149,7 @@ OWID = b"code,date,total_cases,note\nSGP,2020-01-23,1.0,\nMYS,2020-01-23,5,\nSGP
 
 
 def test_owid_is_fetched_once_for_all_countries(api: Api, configured: Callable[..., Settings], sql: Sql) -> None:
-    source = Owid(url=f"{api.url}/compact.csv", limits=HASTY)
+    source = Owid(url=f"{api.url}/compact.csv", limits=PATIENT)
     api.answers = [sends(OWID, kind="text/csv", headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})]
     done = load(configured(source, countries=["SG", "MY"]))
     assert [(one.received, one.message) for one in done] == [(2, "1 missing days"), (1, "")]
@@ -175,7 +175,7 @@ def test_owid_is_fetched_once_for_all_countries(api: Api, configured: Callable[.
 def test_a_broken_owid_file_changes_nothing(
     body: bytes, expected: str, api: Api, configured: Callable[..., Settings], sql: Sql
 ) -> None:
-    source = Owid(url=f"{api.url}/compact.csv", limits=HASTY)
+    source = Owid(url=f"{api.url}/compact.csv", limits=PATIENT)
     api.answers = [sends(body, kind="text/csv")]
     assert expected in load(configured(source))[0].message
     assert sql(TOTALS) == []
