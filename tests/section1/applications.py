@@ -69,13 +69,13 @@ def manage(*arguments: str | Path, **options: Any) -> subprocess.CompletedProces
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, **options)
 
 
-def seconds_of(*arguments: str | Path, **options: Any) -> tuple[float, subprocess.CompletedProcess[str]]:
-    """Run the command line; also says what it took in seconds of CPU.
+def seconds_of(*command: str | Path) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """Run Python with these arguments; also says what it took in seconds of CPU.
 
-    It does not wait for anything, so on an idle machine that is its time by the clock, and on a busy one still its own.
+    For what does not wait for anything: on an idle machine that is its time by the clock, on a busy one still its own.
     """
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = manage(*arguments, **options)
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, env=unmeasured())
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done
 

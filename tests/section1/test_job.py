@@ -27,7 +27,6 @@ from applications import (
     rows,
     run,
     seconds_of,
-    unmeasured,
     visible,
     write,
 )
@@ -60,17 +59,18 @@ def names_of(output: Path) -> list[str]:
 def test_second_run_is_busy_at_once(source: Path, output: Path) -> None:
     run(source, output)
     before = visible(output)
-    took = []
+    took, libraries = [], []
     with open(output / "state" / "run.lock") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         for _ in range(9):
-            seconds, second = seconds_of("--input", source, "--output", output, env=unmeasured())
-            took.append(seconds)
+            seconds, second = seconds_of(ROOT / "section1_manage.py", "--input", source, "--output", output)
             assert second.returncode == 7
+            took.append(seconds)
+            libraries.append(seconds_of("-c", "import argparse, csv, json, logging, sqlite3, yaml, msgspec")[0])
     assert "another run is going on" in second.stderr
     assert visible(output) == before
-    # other work on this machine only adds time: what a second run needs is what the quickest one took
-    assert min(took) < 0.1, sorted(took)
+    # where the machine is slower or busy, it is so for the libraries alone too: they take two thirds of the time
+    assert min(took) < max(0.1, 1.6 * min(libraries)), (sorted(took), sorted(libraries))
 
 
 def test_nothing_heavy_is_loaded_before_the_lock_is_taken(source: Path, output: Path) -> None:
