@@ -1,10 +1,12 @@
 #!/bin/sh
-# Reproduces every number in bench/README.md:  sh bench/run.sh [small|all|spark|large|covid]
+# Reproduces every number in bench/README.md:  sh bench/run.sh [small|all|spark|large|sales|covid|prices]
 #   small  equal outputs and the 5,000-row process; prints only (default, a minute)
 #   all    the tables of up to 5 M rows, and writes them into bench/README.md
 #   spark  the tables of Spark, and writes them; needs Java, and Docker for the image's
 #   large  the tables of 10 M and 50 M rows, and writes them; needs 20 GB of disk and 8 GB of memory
+#   sales  the tables of section 2's questions on 10 M lines and of its loads, and writes them; ten minutes and more
 #   covid  the table of section 4's load, and writes it
+#   prices the table of section 5's answers, and writes it
 # PYTHON     the interpreter for all contenders (default .venv/bin/python, which is prepared here)
 # BENCH_DATA a folder to keep the generated inputs in (default: a temporary one, removed at the end)
 # Exit code: 0 all targets held, 1 some were missed (all tables are measured and written first), 2 usage.
@@ -16,8 +18,10 @@ small) categories="default bench" ;;
 all) categories="default bench" ;;
 spark) categories="default develop bench spark" ;;
 large) categories="default bench" ;;
+sales) categories="default bench postgres embedded sales" ;;
 covid) categories="default bench postgres embedded covid" ;;
-*) echo "usage: sh bench/run.sh [small|all|spark|large|covid]" >&2; exit 2 ;;
+prices) categories="default bench classifier notebook" ;;
+*) echo "usage: sh bench/run.sh [small|all|spark|large|sales|covid|prices]" >&2; exit 2 ;;
 esac
 if [ -z "${PYTHON-}" ]; then
     # shellcheck disable=SC2086  # the names of categories have no spaces
@@ -90,8 +94,16 @@ large)
         "$data/10000000" "$data/50000000"
     table limit limit --memory 1000 --fails membership_polars "$data/50000000" product membership_polars
     ;;
+sales)
+    export PYTHONPATH="$PWD"
+    table section2_query section2_query --lines 10000000
+    table section2_load section2_load --lines 1000000 --members 200000
+    ;;
 covid)
     table section4_load covid
+    ;;
+prices)
+    table section5 prices
     ;;
 esac
 [ "$missed" = 0 ] || echo "Some targets were missed: they are marked above." >&2
