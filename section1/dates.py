@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STATUSES = ("ok", "unreadable", "ambiguous")
 OK, UNREADABLE, AMBIGUOUS = range(3)
 EPOCH = date(1970, 1, 1).toordinal()
-MOST_KNOWN = 100_000  # days whose texts are kept: people are born on 40,000
+MOST_KNOWN = 50_000  # days whose texts are kept: people are born on 40,000
 
 
 class Shape(msgspec.Struct, frozen=True):

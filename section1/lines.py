@@ -44,8 +44,8 @@ def rejected(
 ) -> list[memoryview]:
     """The lines of the rejected rows: the original fields, then where they came from and what they failed.
 
-    `text` is what the chunk's file has there, or empty. Where the fields stand in it as they are published, they
-    are cut out of it line by line.
+    `text` is what the file has of these records where that is plain, else it is empty. Where the fields stand in it as
+    they are published, they are cut out of it line by line.
     """
     import numpy as np
     import pyarrow as pa
@@ -74,15 +74,15 @@ def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: 
     import numpy as np
     import pyarrow as pa
 
-    if not chunk.plain or chunk.header != layout.columns:
+    if not text or chunk.header != layout.columns:
         return []
-    starts = np.zeros(2 * chunk.records + 1, np.int32)
+    starts = np.zeros(2 * records.num_rows + 1, np.int32)
     lengths = sum(np.diff(_offsets(one(records[name]))) for name in layout.columns) + len(layout.columns)
     np.cumsum(lengths, out=starts[2::2])
     if starts[-1] != len(text):
         return []
     np.subtract(starts[2::2], 1, out=starts[1::2])
-    lines_and_ends = pa.StringArray.from_buffers(2 * chunk.records, pa.py_buffer(starts), pa.py_buffer(text))
+    lines_and_ends = pa.StringArray.from_buffers(2 * records.num_rows, pa.py_buffer(starts), pa.py_buffer(text))
     return [lines_and_ends.take(pa.array(2 * rows))]
 
 

@@ -107,3 +107,5 @@ def test_cut_out_lines_are_the_joined_ones(tmp_path: Path, ends: str, last: str,
     joined = b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, b""))
     assert b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, load(chunk))) == joined
     assert joined.count(b"\n") == 3
+    parts = [lines.rejected(chunk, layout, records[n : n + 1], labels[n : n + 1], STATEMENT, b"") for n in range(4)]
+    assert b"".join(block for blocks in parts for block in blocks) == joined, "Spark cuts a chunk into batches"
