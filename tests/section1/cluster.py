@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -82,7 +83,10 @@ class Cluster:
 
         def at_work() -> list[psutil.Process]:
             family = self.workers[0].children(recursive=True)
-            return family if sum("pyspark.daemon" in " ".join(process.cmdline()) for process in family) > 1 else []
+            with contextlib.suppress(psutil.Error):  # some end just now
+                if sum("pyspark.daemon" in " ".join(process.cmdline()) for process in family) > 1:
+                    return family
+            return []
 
         victims = until("a worker at work", at_work)
         for process in [self.workers.pop(0), *victims]:
