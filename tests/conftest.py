@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shutil
@@ -78,15 +77,6 @@ def bucket(store: Any) -> Iterator[Any]:
     """A new bucket, in a store that is well."""
     yield store.bucket(f"bucket-{uuid.uuid4().hex[:12]}")
     store.fault, store.cut = (lambda _: None), 0
-
-
-@pytest.fixture(scope="session", autouse=True)
-def passable(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let others pass through the tests' folders: Postgres runs as somebody else where we are root."""
-    folder = tmp_path_factory.getbasetemp()
-    for above in (folder, *folder.parents[:2]):
-        with contextlib.suppress(PermissionError):
-            above.chmod(above.stat().st_mode | 0o011)
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import pty
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -36,11 +38,12 @@ def copy_of_the_project(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("a clone")
-    for above in (folder, folder.parent, folder.parent.parent):
-        above.chmod(above.stat().st_mode | 0o011)  # Postgres runs as somebody else where we are root
-    return copy_of_the_project(folder)
+def project() -> Iterator[Path]:
+    """Not among pytest's folders, which any other pytest locks: Postgres runs as somebody else where we are root."""
+    folder = Path(tempfile.mkdtemp(prefix="a clone "))
+    folder.chmod(0o755)
+    yield copy_of_the_project(folder)
+    shutil.rmtree(folder)
 
 
 def on_a_terminal(command: str, folder: Path) -> tuple[int, str]:
