@@ -64,7 +64,10 @@ def store() -> Iterator[Any]:
     pytest.importorskip("moto", reason="moto is not installed: sh batch/environment.sh s3 standin")
     from store import CREDENTIALS, StandIn
 
+    from batch import s3_client
+
     stand_in = StandIn()
+    s3_client.client.cache_clear()  # this process may know an earlier file's store
     with pytest.MonkeyPatch.context() as environment:
         for name, value in (CREDENTIALS | {"AWS_ENDPOINT_URL_S3": stand_in.endpoint}).items():
             environment.setenv(name, value)
