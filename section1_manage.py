@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from batch.command_line import count, ended, run_tests, say
+
 if TYPE_CHECKING:
     from section1.report import Summary
     from section1.settings import Task
@@ -60,20 +62,14 @@ def parser() -> argparse.ArgumentParser:
     well = command("health", "whether the job is well, in one line; exit code 1 when it is not")
     well.add_argument("--notify", action="store_true", help="call whom the YAML's alerts name, once per incident")
     made = command("generate", "write look-alike applications: into --output, or the YAML's input folder")
-    made.add_argument("--rows", type=_count, default=5000, help="how many applications (default: 5000)")
+    made.add_argument("--rows", type=count, default=5000, help="how many applications (default: 5000)")
     made.add_argument("--files", type=_some, default=2, help="in how many files (default: 2)")
-    made.add_argument("--seed", type=_count, default=1, help="the same seed gives the same files (default: 1)")
+    made.add_argument("--seed", type=count, default=1, help="the same seed gives the same files (default: 1)")
     return main
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0 on")
-    return int(text)
-
-
 def _some(text: str) -> int:
-    if (number := _count(text)) < 1:
+    if (number := count(text)) < 1:
         raise argparse.ArgumentTypeError("at least one is needed")
     return number
 
@@ -106,34 +102,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o027)
 
-    from batch.errors import BatchError
+    def command() -> int:
+        if vars(options).get("test"):
+            return run_tests(["batch", "section1"])
+        return _command(options)
 
-    try:
-        return _test() if vars(options).get("test") else _command(options)
-    except BatchError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        return _fail(f"the package {error.name} is missing\n  `sh section1_runner.sh run` installs what is needed.", 5)
-    except Exception as error:  # a defect: say where it is, without values that may be somebody's data
-        import traceback
-
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the last published pair is still in place", 130)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"section1: {message}", file=sys.stderr)
-    return code
-
-
-def _say(text: str) -> None:
-    """Print a result; whoever reads it may have gone away."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return ended("section1", command, interrupted="interrupted; the last published pair is still in place")
 
 
 def _command(options: argparse.Namespace) -> int:
@@ -165,7 +139,7 @@ def _command(options: argparse.Namespace) -> int:
 
     import msgspec
 
-    _say(msgspec.json.encode(result).decode() if given.get("json") else text)
+    say(msgspec.json.encode(result).decode() if given.get("json") else text)
     return 0
 
 
@@ -208,7 +182,7 @@ def _health(task: Task, options: argparse.Namespace) -> int:
     output = outputs.configured(task.settings)
     how = health.check(output, task.settings)
     problems = health.tell(how, output, task.settings, ROOT) if options.notify else []
-    _say(msgspec.json.encode(how).decode() if vars(options).get("json") else "; ".join([how.line(), *problems]))
+    say(msgspec.json.encode(how).decode() if vars(options).get("json") else "; ".join([how.line(), *problems]))
     return 0 if how.healthy else 1
 
 
@@ -229,18 +203,6 @@ def _generate(options: argparse.Namespace, folder: str) -> tuple[str, Any]:
         paths = generate(Path(folder), options.rows, options.files, options.seed, bar.update)
     names = [str(path) for path in paths]
     return f"wrote {options.rows:,} applications: {', '.join(names)}", {"rows": options.rows, "files": names}
-
-
-def _test() -> int:
-    """Run the section's tests with pytest, which is installed on first use."""
-    import subprocess
-
-    ready = subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "default", "develop"], check=False)
-    if ready.returncode:
-        return ready.returncode
-    tests = [str(ROOT / "tests" / "batch"), str(ROOT / "tests" / "section1")]
-    python = str(ROOT / ".venv" / "bin" / "python")  # where the tests' packages are, whichever Python runs this
-    return subprocess.run([python, "-m", "pytest", *tests], cwd=ROOT, check=False).returncode
 
 
 def _exit() -> NoReturn:

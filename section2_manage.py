@@ -7,7 +7,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from batch.command_line import count, ended, leave, say
 
 if TYPE_CHECKING:
     from batch.postgres import Database
@@ -55,10 +57,10 @@ def parser() -> argparse.ArgumentParser:
     )
     sold.add_argument("--first", action="store_true", help="the first load into an empty shop: faster, as the owner")
     made = command("generate", "fill an empty shop with made-up items, members and sales")
-    made.add_argument("--lines", type=_count, default=20_000, help="about so many lines of transactions (20000)")
-    made.add_argument("--items", type=_count, default=200, help="so many items (200)")
-    made.add_argument("--add-members", type=_count, default=0, metavar="N", help="made-up members up to N in all (0)")
-    made.add_argument("--seed", type=_count, default=1, help="the same seed gives the same shop (1)")
+    made.add_argument("--lines", type=count, default=20_000, help="about so many lines of transactions (20000)")
+    made.add_argument("--items", type=count, default=200, help="so many items (200)")
+    made.add_argument("--add-members", type=count, default=0, metavar="N", help="made-up members up to N in all (0)")
+    made.add_argument("--seed", type=count, default=1, help="the same seed gives the same shop (1)")
     asked = command("query", "ask one of the questions in section2/conf; without a name: list them")
     asked.add_argument("name", nargs="?", default="", help="basket_size, or the beginning: top10")
     asked.add_argument("--set", action="append", default=[], metavar="K=V", help="a parameter of the question")
@@ -71,45 +73,12 @@ def parser() -> argparse.ArgumentParser:
     return main
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"`{text}` is not a whole number from 0 on")
-    return int(text)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
     options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o027)
-
-    from batch.errors import BatchError
-
-    try:
-        return _command(options)
-    except BatchError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        return _fail(f"the package {error.name} is missing\n  `sh section2_runner.sh run` installs what is needed.", 5)
-    except Exception as error:  # a defect: say where it is, without values that may be somebody's data
-        import traceback
-
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted; what was not finished was undone", 130)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"section2: {message}", file=sys.stderr)
-    return code
-
-
-def _say(text: str) -> None:
-    """Print a result; whoever reads it may have gone away."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    told = "interrupted; what was not finished was undone"
+    return ended("section2", lambda: _command(options), interrupted=told)
 
 
 def _command(options: argparse.Namespace) -> int:
@@ -157,7 +126,7 @@ def _run(database: Database, chosen: Settings, role: str) -> None:
         _generate(database, lines=20_000, items=200, members=0, seed=1)
     for name in SHOWN_BY_RUN:
         with settings.connected(database, _known(role)) as connection:
-            _say(f"\n{name}\n{query.as_table(query.ask(connection, query.find(name), {}))}")
+            say(f"\n{name}\n{query.as_table(query.ask(connection, query.find(name), {}))}")
 
 
 def _known(role: str) -> str:
@@ -176,7 +145,7 @@ def _migrate(database: Database) -> None:
 
     with settings.connected(database) as connection:
         applied = migrate(connection, settings.MIGRATIONS)
-    _say(f"migrated: {', '.join(applied)}" if applied else "migrated: nothing new")
+    say(f"migrated: {', '.join(applied)}" if applied else "migrated: nothing new")
 
 
 def _load_members(database: Database, folder: Path) -> None:
@@ -184,7 +153,7 @@ def _load_members(database: Database, folder: Path) -> None:
 
     with settings.connected(database, "loader") as connection:
         loaded = members.load_members(connection, folder)
-    _say("\n".join(run.line() for run in loaded) or "members: no new run")
+    say("\n".join(run.line() for run in loaded) or "members: no new run")
 
 
 def _load_sales(database: Database, options: argparse.Namespace) -> None:
@@ -195,7 +164,7 @@ def _load_sales(database: Database, options: argparse.Namespace) -> None:
         transactions, lines = sales.load_sales(connection, *files, first=options.first)
         if options.first:
             bulk.settle(connection)
-    _say(f"loaded {transactions:,} transactions with {lines:,} lines")
+    say(f"loaded {transactions:,} transactions with {lines:,} lines")
 
 
 def _generate(database: Database, lines: int, items: int, members: int, seed: int) -> None:
@@ -204,7 +173,7 @@ def _generate(database: Database, lines: int, items: int, members: int, seed: in
 
     with settings.connected(database, "owner") as connection, progress("generate", lines, unit=" lines") as bar:
         made = shop.generate(connection, lines, items, members, seed, bar.update)
-    _say(
+    say(
         f"made {made.items:,} items of {made.manufacturers:,} manufacturers, {made.members:,} members, "
         f"{made.transactions:,} transactions with {made.lines:,} lines"
     )
@@ -214,7 +183,7 @@ def _list_questions() -> int:
     from section2 import query
 
     for name, path in query.questions().items():
-        _say(f"{name:<34}{path.read_text(encoding='utf-8').splitlines()[0].removeprefix('-- ')}")
+        say(f"{name:<34}{path.read_text(encoding='utf-8').splitlines()[0].removeprefix('-- ')}")
     return 0
 
 
@@ -228,7 +197,7 @@ def _query(database: Database, options: argparse.Namespace) -> int:
     with settings.connected(database, _known(options.role)) as connection:
         answer = query.ask(connection, query.find(options.name), {key: value for key, _, value in pairs})
     shown = options.format or ("table" if sys.stdout.isatty() else "csv")
-    _say({"table": query.as_table, "csv": query.as_csv, "json": query.as_json}[shown](answer))
+    say({"table": query.as_table, "csv": query.as_csv, "json": query.as_json}[shown](answer))
     return 0
 
 
@@ -237,7 +206,7 @@ def _roles(database: Database) -> int:
 
     with settings.connected(database) as connection:
         differences = roles.differences(connection)
-    _say(roles.markdown(roles.committed()))
+    say(roles.markdown(roles.committed()))
     for line in differences:
         print(f"section2: {line}", file=sys.stderr)
     return 1 if differences else 0
@@ -248,20 +217,9 @@ def _erd(database: Database, *, check: bool) -> int:
 
     stale = diagram.check(database) if check else diagram.draw(database)
     for line in stale:
-        _say(line)
+        say(line)
     return 1 if check and stale else 0
 
 
-def _exit() -> NoReturn:
-    """Leave with main's code; everything is flushed by now."""
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    _exit()
+    leave(main)

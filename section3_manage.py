@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from batch.command_line import ended, run_tests
 
 ROOT = Path(__file__).resolve().parent
 RESULT = ROOT / "section3" / "resource" / "dest" / "simulation.json"
@@ -50,37 +53,20 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
     options = parser().parse_args(arguments)
-
-    from batch.errors import BatchError
-
-    try:
-        if vars(options).get("test"):
-            return _test()
-        return {
-            "simulate": lambda: _simulate(vars(options).get("json", False)),
-            "validate": _validate,
-            "render": _render,
-            "apply-locally": _apply_locally,
-            "start": _start,
-            "status": _status,
-            "stop": _stop,
-        }.get(options.command, _run)()
-    except BatchError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        return _fail(f"the package {error.name} is missing\n  `sh section3_runner.sh run` installs what is needed.", 5)
-    except Exception as error:
-        import traceback
-
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}: {error}", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"section3: {message}", file=sys.stderr)
-    return code
+    given = vars(options)
+    commands = {
+        "simulate": lambda: _simulate(given.get("json", False)),
+        "validate": _validate,
+        "render": _render,
+        "apply-locally": _apply_locally,
+        "start": _start,
+        "status": _status,
+        "stop": _stop,
+    }
+    command = commands.get(options.command, _run)
+    if given.get("test"):
+        command = partial(run_tests, ["section3"], "cloud", "standin")
+    return ended("section3", command, interrupted="interrupted", with_value=True)
 
 
 def _run() -> int:
@@ -195,18 +181,6 @@ def _stop() -> int:
 
     print("stopped" if serve.stop() else "nothing is served; nothing to stop")
     return 0
-
-
-def _test() -> int:
-    """Run the section's tests with pytest, which is installed on first use."""
-    import subprocess
-
-    categories = ["default", "develop", "cloud", "standin"]
-    ready = subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), *categories], check=False)
-    if ready.returncode:
-        return ready.returncode
-    python = str(ROOT / ".venv" / "bin" / "python")  # where the tests' packages are, whichever Python runs this
-    return subprocess.run([python, "-m", "pytest", str(ROOT / "tests" / "section3")], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
+
+from batch.command_line import ended, leave, say
 
 if TYPE_CHECKING:
     from batch.postgres import Database
@@ -55,35 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
     options = parser().parse_args(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o027)
-
-    from batch.errors import BatchError
-
-    try:
-        return _command(options)
-    except BatchError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        return _fail(f"the package {error.name} is missing\n  `sh section4_runner.sh run` installs what is needed.", 5)
-    except Exception as error:  # a defect: say where it is, and no more
-        import traceback
-
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted; what was not finished was undone", 130)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"section4: {message}", file=sys.stderr)
-    return code
-
-
-def _say(text: str) -> None:
-    """Print a result; whoever reads it may have gone away."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    told = "interrupted; what was not finished was undone"
+    return ended("section4", lambda: _command(options), interrupted=told)
 
 
 def _command(options: argparse.Namespace) -> int:
@@ -128,9 +103,9 @@ def _chart(database: Database, chosen: Settings, folder: str) -> None:
     with connect(database, "section4 chart") as connection:
         shown = figures.read(connection, chosen.chosen())
     for country in shown:
-        _say(figures.as_text(country))
+        say(figures.as_text(country))
         for path in chart.draw(country, ROOT / folder):
-            _say(f"  {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
+            say(f"  {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
 
 
 def _status(database: Database, chosen: Settings) -> None:
@@ -138,28 +113,17 @@ def _status(database: Database, chosen: Settings) -> None:
     from section4 import status
 
     with connect(database, "section4 status") as connection:
-        _say(status.text(connection, chosen))
+        say(status.text(connection, chosen))
 
 
 def _verify(chosen: Settings) -> int:
     from section4 import verify
 
-    problems = verify.verify(chosen, _say)
+    problems = verify.verify(chosen, say)
     for problem in problems:
         print(f"section4: {problem}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _exit() -> NoReturn:
-    """Leave with main's code; everything is flushed by now."""
-    try:
-        code = main()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
-
-
 if __name__ == "__main__":
-    _exit()
+    leave(main)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from batch.command_line import ended, run_tests, say
 
 if TYPE_CHECKING:
     from section5.settings import Settings
@@ -78,30 +79,17 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Failures are one message on standard error, never a traceback."""
     options = parser().parse_args(arguments)
 
-    from batch.errors import BatchError
+    def command() -> int:
+        if vars(options).get("test"):
+            return run_tests(["section5"], "classifier", "notebook", "predict")
+        return _command(options)
 
-    try:
-        return _test() if vars(options).get("test") else _command(options)
-    except BatchError as error:
-        return _fail(str(error), error.exit_code)
-    except ModuleNotFoundError as error:
-        hint = "sh section5_runner.sh run ... (with this command) installs what is needed."
-        return _fail(f"the package {error.name} is missing\n  {hint}", 5)
-    except BrokenPipeError:  # whoever reads has gone away
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:  # a defect: say where it is
-        import traceback
-
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        return _fail(f"internal error: {type(error).__name__} at {at.filename}:{at.lineno}", 1)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the last model is still in place", 130)
-
-
-def _fail(message: str, code: int) -> int:
-    print(f"section5: {message}", file=sys.stderr)
-    return code
+    return ended(
+        "section5",
+        command,
+        interrupted="interrupted; the last model is still in place",
+        installs="sh section5_runner.sh run ... (with this command) installs what is needed.",
+    )
 
 
 def _command(options: argparse.Namespace) -> int:
@@ -120,7 +108,7 @@ def _command(options: argparse.Namespace) -> int:
 
     import msgspec
 
-    print(msgspec.json.encode(result).decode() if given.get("json") else text, flush=True)
+    say(msgspec.json.encode(result).decode() if given.get("json") else text)
     return 0
 
 
@@ -139,18 +127,6 @@ def _result(chosen: Settings, options: argparse.Namespace) -> tuple[str, Any]:
         return job.predict(chosen, data, {name.removeprefix(ASKED): value for name, value in asked.items()})
     steps = {"train": job.train, "evaluate": job.compare, "run": job.run}
     return steps[options.command or "run"](chosen, data)
-
-
-def _test() -> int:
-    """Run the section's tests with pytest, which is installed on first use."""
-    import subprocess
-
-    categories = ["default", "develop", "classifier", "notebook", "predict"]
-    ready = subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), *categories], check=False)
-    if ready.returncode:
-        return ready.returncode
-    python = str(ROOT / ".venv" / "bin" / "python")  # where the tests' packages are, whichever Python runs this
-    return subprocess.run([python, "-m", "pytest", str(ROOT / "tests" / "section5")], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":
