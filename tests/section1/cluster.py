@@ -80,17 +80,11 @@ class Cluster:
 
     def kill_worker_at_work(self) -> None:
         """Kill a worker with all its processes (-9) while one of them judges records in Python."""
-
-        def at_work() -> list[psutil.Process]:
-            family = self.workers[0].children(recursive=True)
-            with contextlib.suppress(psutil.Error):  # some end just now
-                if sum("pyspark.daemon" in " ".join(process.cmdline()) for process in family) > 1:
-                    return family
-            return []
-
-        victims = until("a worker at work", at_work)
-        for process in [self.workers.pop(0), *victims]:
-            process.kill()
+        worker, *others = until("a worker at work", lambda: next(filter(None, map(_at_work, self.workers)), []))
+        self.workers.remove(worker)
+        for process in [worker, *others]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
     def stop(self) -> None:
         """Leave no process behind."""
@@ -99,3 +93,16 @@ class Cluster:
                 for process in [*psutil.Process(started.pid).children(recursive=True), started]:
                     process.kill()
             started.wait()
+
+
+def _at_work(worker: psutil.Process) -> list[psutil.Process]:
+    """The worker and its whole family, once its executor's Python has forked a process that judges records."""
+    family = worker.children(recursive=True)
+    return [worker, *family] if sum(map(_is_python, family)) > 1 else []
+
+
+def _is_python(process: psutil.Process) -> bool:
+    try:
+        return "pyspark.daemon" in " ".join(process.cmdline())
+    except psutil.Error:  # it ends just now
+        return False
