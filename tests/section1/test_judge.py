@@ -334,7 +334,7 @@ def judged(made: Task, rows: list[tuple[str, ...]]) -> list[Verdict]:
             )
         view, statement = made.settings.input.view, judge.statement(made, None)
         records = connection.sql(f"from {view} order by record_number").to_arrow_table()
-        labels, fields = engine_duckdb.verdicts(connection, statement, view, records)
+        labels, fields = engine_duckdb.Judge(connection, statement, view, records).verdicts(records)
     layout = Layout(tuple(made.settings.input.columns), 1 << 20)
     chunk = Chunk("", 0, 0, "a,b.csv", layout.columns, 1, len(rows), False, 0)
     good = csv_rows(lines.accepted(fields, statement))

@@ -173,7 +173,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 def verdicts(statement: judge.Statement) -> list[tuple[int, bool, bool]]:
     """For each of ROWS: the bits, and whether it has fields for the accepted and for the rejected."""
     records = connection().execute("select * from applications order by record_number").to_arrow_table()
-    labels, fields = engine_duckdb.verdicts(connection(), statement, "applications", records)
+    labels, fields = engine_duckdb.Judge(connection(), statement, "applications", records).verdicts(records)
     accepted = set(fields["accepted_0"].to_pylist())
     rows = zip(labels["failed"].to_pylist(), labels["rejected_0"].to_pylist(), strict=True)
     return [(bits, str(n) in accepted, rejected is not None) for n, (bits, rejected) in enumerate(rows, 1)]
