@@ -11,6 +11,7 @@ import signal
 import stat
 import zlib
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO
@@ -76,18 +77,19 @@ def discover(folder: str | Path, patterns: Iterable[str], known: Path | None = N
             hint="Make the folder, or name another one with --input.",
         ) from error
     found = Found()
-    for entry in entries:
-        if not matches(entry.name, patterns):
-            continue
-        if not entry.is_file(follow_symlinks=False):
-            found.skipped[printable(entry.name)] = "is not a regular file"
-            continue
-        try:
-            found.sources.append(_read(Path(entry.path)))
-        except BlockingIOError:
-            found.skipped[printable(entry.name)] = "is still being written"
-        except OSError as error:
-            found.skipped[printable(entry.name)] = f"cannot be read: {error.strerror}"
+    wanted = [entry for entry in entries if matches(entry.name, patterns)]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        reads = [pool.submit(_read, Path(e.path)) if e.is_file(follow_symlinks=False) else None for e in wanted]
+        for entry, read in zip(wanted, reads, strict=True):
+            if read is None:
+                found.skipped[printable(entry.name)] = "is not a regular file"
+                continue
+            try:
+                found.sources.append(read.result())
+            except BlockingIOError:
+                found.skipped[printable(entry.name)] = "is still being written"
+            except OSError as error:
+                found.skipped[printable(entry.name)] = f"cannot be read: {error.strerror}"
     return found
 
 

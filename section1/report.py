@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,7 +152,8 @@ def shared_values(path: Path, column: str, spool: str) -> Shared:
         convert_options=arrow_csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()}),
     )
     with errors_of_duckdb("the accepted rows"), connection(spool).cursor() as cursor:
-        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over
+        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over, and its threads are free
+        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")
         cursor.register("published", values)
         cursor.execute(
             f'create temp table shared as select "{column}" as value, count(*) as rows from published '
