@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -25,18 +25,27 @@ from batch import lock
 from batch.errors import InputError, PublishError
 from batch.ledger import Ledger, Run
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
+SYNC_EVERY = 64 << 20  # bytes
 
 
 class DurableFile:
-    """A new file that counts and hashes what is written to it and is on the disk once it is closed."""
+    """A new file that counts and hashes what is written to it and is on the disk once it is closed.
+
+    A large one goes there while it is written, so that there is little to wait for at the end.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bytes = 0
         self._hash = hashlib.sha256()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        self._synced = 0
+        self._syncing: Future[None] | None = None
 
     def write(self, data: bytes | memoryview) -> None:
         """Write all of the data."""
@@ -49,12 +58,26 @@ class DurableFile:
         except OSError as error:
             error.filename = str(self.path)
             raise
+        if self.bytes - self._synced >= SYNC_EVERY:
+            self._sync_meanwhile()
+
+    def _sync_meanwhile(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        if self._syncing:
+            self._syncing.result()
+        disk = ThreadPoolExecutor(1)
+        self._syncing = disk.submit(os.fsync, self._fd)
+        disk.shutdown(wait=False)
+        self._synced = self.bytes
 
     def __enter__(self) -> DurableFile:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
+            if self._syncing:
+                self._syncing.result()
             if kind is None:
                 os.fsync(self._fd)
         finally:

@@ -183,27 +183,27 @@ def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape,
             characters = data[offsets[0] : offsets[-1]].reshape(-1, length)
         else:
             characters = data[offsets[rows][:, None] + np.arange(length)]
+        characters = np.ascontiguousarray(characters.T)  # a row for each position
+        digits = characters - np.uint8(ord("0"))
+        numeric = digits < 10
         for shape in (s for s in shapes if len(s.text) == length):
             fits = np.ones(len(rows), dtype=bool)
             for position, character in enumerate(shape.text):
-                if character != "9":
-                    fits &= characters[:, position] == ord(character)
-            digits = np.ascontiguousarray(characters[fits].T) - np.uint8(ord("0"))  # a row for each position
-            numeric = (digits[[*shape.year, *shape.first, *shape.second]] < 10).all(axis=0)
-            if not numeric.all():
-                digits = digits[:, numeric]
-            if digits.shape[1]:
-                numbers = (_number(digits, part) for part in (shape.year, shape.first, shape.second))
-                yield (shape, rows[fits][numeric], *numbers)  # type: ignore[misc]
+                fits &= numeric[position] if character == "9" else characters[position] == ord(character)
+            # Numbers are made of all rows, and taken by place: that is faster than to choose digits by a mask.
+            if len(places := np.flatnonzero(fits)):
+                numbers = (_number(digits, part)[places] for part in (shape.year, shape.first, shape.second))
+                yield (shape, rows[places], *numbers)  # type: ignore[misc]
 
 
-def _number(digits: Ints, places: tuple[int, ...]) -> Ints:
+def _number(digits: Ints, positions: tuple[int, ...]) -> Ints:
     import numpy as np
 
-    number = digits[places[0]].astype(np.int16)
-    for place in places[1:]:
-        number = number * np.int16(10) + digits[place]
-    return np.asarray(number)
+    number = digits[positions[0]].astype(np.int16)
+    for position in positions[1:]:
+        number *= np.int16(10)
+        number += digits[position]
+    return number
 
 
 @lru_cache
