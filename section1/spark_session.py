@@ -87,6 +87,8 @@ def _start(settings: Settings, size: int) -> SparkSession:
         "PYSPARK_PYTHON", sys.executable
     )
     os.environ.setdefault("SPARK_LAUNCHER_OPTS", QUICK_JAVA)
+    if settings.spark.master.startswith("local"):  # then nothing depends on what this machine's name resolves to
+        os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
     with tempfile.TemporaryFile() as printed:
         try:
             gateway = launch_gateway(conf, {"stdout": printed, "stderr": printed})  # type: ignore[no-untyped-call]
@@ -190,11 +192,18 @@ def _not_started(printed: str) -> EngineError:
     number = re.search(r'version "(?:1\.)?(\d+)', version)
     if number and int(number[1]) < JAVA:
         return EngineError(f"Spark needs Java {JAVA} or newer, this is {number[1]}", hint=NO_JAVA)
-    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
     return EngineError(
-        f"Spark did not start: {lines[-1] if lines else 'Java ended without a word'}",
+        f"Spark did not start: {_reason(printed) or 'Java ended without a word'}",
         hint="Look at the spark section of the task's configuration.",
     )
+
+
+def _reason(printed: str) -> str:
+    """The line that matters of what Java printed before it ended: the innermost cause, or the first complaint."""
+    causes = re.findall(r"^Caused by: (.*\S)", printed, re.MULTILINE)
+    lines = [line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("WARNING")]
+    complaints = [line for line in lines if re.search("error|exception|unrecognized", line, re.IGNORECASE)]
+    return next(iter([*causes[-1:], *complaints, *lines[-1:]]), "")
 
 
 def _packed(folder: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -321,6 +322,33 @@ def test_java_is_missing_or_too_old(make: Callable[[Path], None] | None, message
     assert "apt-get install openjdk-17-jre-headless" in hint
     assert "--engine duckdb" in hint
     assert "Traceback" not in done.stderr
+
+
+def unwilling_java(folder: Path) -> None:
+    """A Java that is new enough and ends with an exception as Spark does."""
+    java = folder / "java"
+    java.write_text("""#!/bin/sh
+[ "$1" != -version ] || { echo 'openjdk version "17.0.9" 2023-10-17' >&2; exit 0; }
+cat >&2 <<'END'
+WARNING: Using incubator modules
+Exception in thread "main" java.lang.ExceptionInInitializerError
+\tat org.apache.spark.deploy.SparkSubmit.main(SparkSubmit.scala)
+Caused by: java.net.UnknownHostException: nobody: Name or service not known
+\tat java.base/java.net.InetAddress.getLocalHost(InetAddress.java:1671)
+\t... 17 more
+END
+exit 1
+""")
+    java.chmod(0o755)
+
+
+def test_why_java_ended_is_said(tmp_path: Path) -> None:
+    tidy(tmp_path / "in")
+    unwilling_java(tmp_path)
+    environment = os.environ | {"JAVA_HOME": "", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = manage("--engine", "spark", "--input", tmp_path / "in", "--output", tmp_path / "out", env=environment)
+    assert done.returncode == 5
+    assert "Spark did not start: java.net.UnknownHostException: nobody: Name or service not known\n" in done.stderr
 
 
 def test_a_killed_driver_leaves_no_java_behind(tmp_path: Path) -> None:
