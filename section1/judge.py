@@ -24,6 +24,7 @@ from section1.settings import ROOT, Settings, Task
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
+KEPT = 20  # statements, one per configuration
 
 
 class Match(NamedTuple):
@@ -87,6 +88,8 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
         partial = cache / f".{key}.{os.getpid()}"
         partial.write_bytes(msgspec.json.encode(made))
         partial.replace(kept)
+        for old in sorted(cache.glob("*.json"), key=lambda kept: kept.stat().st_mtime)[:-KEPT]:
+            old.unlink(missing_ok=True)
     return made
 
 

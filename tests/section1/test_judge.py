@@ -1,62 +1,27 @@
-"""The judging statement: what the YAML's SQL may say, at which line a mistake is, and when it is made anew."""
+"""The judging statement: what the YAML's SQL may say, and at which line a mistake is."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import msgspec
 import pytest
+from small_task import FIRST, Make, maker
 
 from batch.errors import ConfigError
 from section1 import engine_duckdb, judge, lines, query, settings
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Task
 
-QUERY = "select *, upper(name) as full_name\nfrom applications\n"
-RULES = {"name": "full_name <> ''"}
-SUCCESSFUL = {"name": "full_name"}
-
-Make = Callable[..., Task]
-
 
 @pytest.fixture
 def task(tmp_path: Path) -> Make:
-    """A small task: the columns, the query, the rules and the output columns as given."""
-
-    def make(
-        text: str = QUERY,
-        rules: dict[str, Any] | None = None,
-        successful: dict[str, str] | None = None,
-        unsuccessful: dict[str, str] | None = None,
-        columns: str = "name, email, born",
-        view: str = "applications",
-    ) -> Task:
-        block = "".join(f"  {line}\n" for line in text.splitlines())
-        path = tmp_path / "task.yaml"
-        path.write_text(
-            "schedule: '0 * * * *'\n"
-            f"input: {{folder: in, patterns: ['*.csv'], view: {view}, columns: [{columns}]}}\n"
-            "dates: {birth: {column: born, shapes: {9999-99-99x: infer}}}\n".replace("9999-99-99x", '"9999-99-99"')
-            + "parameters: {as_of: 2022-01-01, words: [Mr, Dr]}\n"
-            f"query: |\n{block}"
-            f"rules: {msgspec.json.encode(rules or RULES).decode()}\n"
-            "output:\n  folder: out\n"
-            f"  successful: {{folder: good, columns: {msgspec.json.encode(successful or SUCCESSFUL).decode()}}}\n"
-            f"  unsuccessful: {{folder: bad, columns: {msgspec.json.encode(unsuccessful or {}).decode()}}}\n",
-            encoding="utf-8",
-        )
-        return settings.load(str(path), [])
-
-    return make
-
-
-FIRST = 6  # the query's first line in the file
+    """Makes small tasks."""
+    return maker(tmp_path)
 
 
 def refused(made: Task) -> ConfigError:
@@ -407,80 +372,3 @@ def test_a_query_may_end_in_a_comment_without_a_line_end(task: Make) -> None:
         f'{text[:start]}query: "select *, name as full_name from applications -- all of them"\n{text[end:]}'
     )
     assert judged(settings.load(str(path), []), [row("a")])[0].failed == 0
-
-
-class Compiler:
-    """Counts how often a statement is made."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.times = 0
-        made = judge._compile
-
-        def counted(task: Task) -> judge.Statement:
-            self.times += 1
-            return made(task)
-
-        monkeypatch.setattr(judge, "_compile", counted)
-
-
-def test_a_statement_is_made_once_for_each_configuration(
-    tmp_path: Path, task: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiler, cache = Compiler(monkeypatch), tmp_path / "cache"
-    first = judge.statement(task(), cache)
-    assert judge.statement(task(), cache) == first
-    assert compiler.times == 1
-    changed = judge.statement(task(rules={"name": "full_name <> 'x'"}), cache)
-    assert compiler.times == 2
-    assert changed != first
-    assert judge.statement(task(), cache) == first
-    assert compiler.times == 2, "both are kept"
-    one = task()
-    one.settings.parameters["words"].append("Prof")
-    judge.statement(one, cache)
-    assert compiler.times == 3
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"spark": 1}', b"\xff\xfe", b"null"])
-def test_a_damaged_cache_file_is_made_anew(
-    tmp_path: Path, task: Make, monkeypatch: pytest.MonkeyPatch, content: bytes
-) -> None:
-    compiler, cache = Compiler(monkeypatch), tmp_path / "cache"
-    first = judge.statement(task(), cache)
-    (kept,) = cache.iterdir()
-    kept.write_bytes(content)
-    assert judge.statement(task(), cache) == first
-    assert compiler.times == 2
-    assert judge.statement(task(), cache) == first
-    assert compiler.times == 2, "the file is good again"
-
-
-@pytest.mark.parametrize("module", ["judge", "query"])
-def test_another_program_makes_its_own_statement(
-    tmp_path: Path, task: Make, monkeypatch: pytest.MonkeyPatch, module: str
-) -> None:
-    compiler, cache = Compiler(monkeypatch), tmp_path / "cache"
-    judge.statement(task(), cache)
-    newer = tmp_path / f"{module}.py"
-    shutil.copy(ROOT / "section1" / f"{module}.py", newer)
-    with newer.open("a") as file:
-        file.write("# changed\n")
-    monkeypatch.setattr({"judge": judge, "query": query}[module], "__file__", str(newer))
-    judge.statement(task(), cache)
-    assert compiler.times == 2
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(
-    tmp_path: Path, task: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    compiler, cache = Compiler(monkeypatch), tmp_path / "file"
-    cache.write_text("")
-    assert judge.statement(task(), cache) == judge.statement(task(), cache)
-    assert compiler.times == 2
-
-
-def test_a_bad_statement_is_never_kept(tmp_path: Path, task: Make) -> None:
-    cache = tmp_path / "cache"
-    with pytest.raises(ConfigError):
-        judge.statement(task("select nme from applications"), cache)
-    assert not cache.exists()
