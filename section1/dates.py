@@ -203,7 +203,7 @@ def _number(digits: Ints, positions: tuple[int, ...]) -> Ints:
     for position in positions[1:]:
         number *= np.int16(10)
         number += digits[position]
-    return number
+    return np.asarray(number)
 
 
 @lru_cache

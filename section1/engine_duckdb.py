@@ -89,9 +89,7 @@ class View:
 class Judge:
     """Both statements, planned once for all chunks: to plan them takes as long as to judge 50,000 records."""
 
-    def __init__(
-        self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str, records: pa.Table
-    ) -> None:
+    def __init__(self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str, records: pa.Table) -> None:
         self._matches = statement.matches
         self._view = View(self._with_matches(records.slice(0, 0)))
         self._cursor = database.cursor()
