@@ -4,6 +4,9 @@ set -eu
 case $0 in
 */*) CDPATH='' cd -P -- "${0%/*}" ;;
 esac
+section=1
+verbs="run start status stop logs"
+. batch/runner.sh
 
 usage() {
     cat <<'END'
@@ -23,24 +26,10 @@ In a container, every hour by cron; these need Docker with compose:
 END
 }
 
-fail() { # MESSAGE [EXIT CODE]
-    printf '%s\n' "section1_runner: $1" >&2
-    exit "${2:-5}"
-}
-
 container=${SECTION1_CONTAINER:-section1_python}
 dest=section1/resource/dest
 log=section1/log/data_pipeline.log
-embedded="Without Docker: sh section1_runner.sh run"
-
-need_engine() {
-    command -v docker >/dev/null 2>&1 ||
-        fail "Docker is not installed; see https://docs.docker.com/engine/install. $embedded"
-    docker compose version >/dev/null 2>&1 ||
-        fail "Docker has no compose plugin; install it, for example: apt-get install docker-compose-plugin. $embedded"
-    total=$(docker info --format '{{.MemTotal}}' 2>/dev/null) && [ "${total:-0}" -gt 0 ] ||
-        fail "Docker does not answer; start it (systemctl start docker), or join its group (usermod -aG docker $(id -un)). $embedded"
-}
+already_there="there is a container $container already, of another checkout: remove it (docker rm -f $container) or start with SECTION1_CONTAINER=another_name"
 
 compose() {
     docker compose --file docker/section1_compose.yaml ${SECTION1_UI_PORT:+--file docker/section1_ui.yaml} \
@@ -62,18 +51,6 @@ check_memory() { # SECTION1_MEMORY is a number of bytes that Docker has
         fail "SECTION1_MEMORY=$wanted is too little; the job needs 256m, with Spark 2g" 2
     [ "$bytes" -le "$total" ] ||
         fail "no memory: the container may take $wanted and Docker has $((total / 1048576))m; give it more, or start with SECTION1_MEMORY=512m, which is enough without Spark"
-}
-
-check_ports() {
-    for name in SECTION1_UI_PORT SECTION1_MASTER_PORT; do
-        eval "port=\${$name-}"
-        case $port in
-        '') continue ;;
-        *[!0-9]* | ??????*) ;;
-        *) [ "$port" -lt 1 ] || [ "$port" -gt 65535 ] || continue ;;
-        esac
-        fail "$name=$port is no port; take one from 1 to 65535, for example 4040" 2
-    done
 }
 
 # The job runs with the number of the folders' owner, who thereby stays the owner of everything in them. Root's are an
@@ -100,28 +77,15 @@ prepare_folders() {
     [ ! -f secrets/section1_webhook ] || export SECTION1_WEBHOOK="$PWD/secrets/section1_webhook"
 }
 
-# What Docker's long answers mean, in one line.
-explain() { # FILE
-    if grep -qiE 'port is already allocated|address already in use|ports are not available' "$1"; then
-        name=SECTION1_UI_PORT port=${SECTION1_UI_PORT-}
-        if [ -n "${SECTION1_MASTER_PORT-}" ] && { [ -z "$port" ] || grep -q ":$SECTION1_MASTER_PORT[^0-9]" "$1"; }; then
-            name=SECTION1_MASTER_PORT port=$SECTION1_MASTER_PORT
-        fi
-        fail "port $port is taken; start with another one, for example $name=$((port + 1))"
-    elif grep -q 'is already in use by container' "$1"; then
-        fail "there is a container $container already, of another checkout: remove it (docker rm -f $container) or start with SECTION1_CONTAINER=another_name"
-    elif grep -qi 'no space left on device' "$1"; then
-        fail "the disk is full; docker system df says what Docker holds, docker system prune frees what is not in use"
-    elif grep -qE 'is unhealthy|exited \([0-9]+\)' "$1"; then
-        [ "$(docker inspect --format '{{.State.OOMKilled}}' "$container" 2>/dev/null)" != true ] ||
-            fail "no memory: the container needs more than ${SECTION1_MEMORY:-2g}; start with a larger SECTION1_MEMORY"
-        why=$(docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$container" 2>/dev/null | sed '/^$/d' | tail -n 1)
-        tail -n 3 "$log" >&2 2>/dev/null || :
-        fail "the container is running and not healthy: ${why:-see docker logs $container}. The end of $log stands above; cron tries again"
-    fi
-    cat "$1" >&2
-    fail "Docker could not start the container, for the reason above"
+explain_unhealthy() {
+    [ "$(docker inspect --format '{{.State.OOMKilled}}' "$container" 2>/dev/null)" != true ] ||
+        fail "no memory: the container needs more than ${SECTION1_MEMORY:-2g}; start with a larger SECTION1_MEMORY"
+    why=$(docker inspect --format '{{range .State.Health.Log}}{{.Output}}{{end}}' "$container" 2>/dev/null | sed '/^$/d' | tail -n 1)
+    tail -n 3 "$log" >&2 2>/dev/null || :
+    fail "the container is running and not healthy: ${why:-see docker logs $container}. The end of $log stands above; cron tries again"
 }
+
+run() { manage default "$@"; }
 
 start() {
     case ${1-} in
@@ -131,19 +95,13 @@ start() {
     esac
     need_engine
     check_memory
-    check_ports
+    check_port SECTION1_UI_PORT "${SECTION1_UI_PORT-}" 4040
+    check_port SECTION1_MASTER_PORT "${SECTION1_MASTER_PORT-}" 8080
     prepare_folders
-    answer=$(mktemp)
-    trap 'rm -f "$answer"' EXIT
-    if [ -t 2 ]; then
-        echo "section1_runner: building the image (minutes the first time, then seconds)" >&2
-        compose build >&2 || fail "the image could not be built, for the reason above"
-    else
-        compose build --quiet >"$answer" 2>&1 || explain "$answer"
-    fi
+    build_image
     [ "${1-}" = --cluster ] || [ -z "$(cluster)" ] ||
-        compose --profile cluster rm --stop --force master worker >"$answer" 2>&1 || explain "$answer"
-    compose up --detach --no-build --wait >"$answer" 2>&1 || explain "$answer"
+        quietly compose --profile cluster rm --stop --force master worker
+    start_containers
     cat <<END
 $container is healthy, the next run is at $(docker exec "$container" python3 section1_manage.py status |
         sed -n 's/^next run *\([^ ]*\).*/\1/p')
@@ -156,10 +114,8 @@ END
 
 status() {
     need_engine
-    state=$(docker inspect --format \
-        '{{.State.Status}}, {{if .State.Health}}{{.State.Health.Status}}{{else}}no health check{{end}}, started {{.State.StartedAt}}' \
-        "$container" 2>/dev/null) || state=
-    printf 'container      %s\n' "${state:-none; start it: sh section1_runner.sh start}"
+    look_at "$container"
+    printf 'container      %s\n' "$state"
     cluster | while read -r service how; do printf '%-14s %s\n' "$service" "$how"; done
     case $state in
     running,*) docker exec "$container" python3 section1_manage.py status ;;
@@ -171,36 +127,20 @@ status() {
     esac
 }
 
-verb=${1-}
-[ $# -eq 0 ] || shift
-case $verb in
-run)
-    sh batch/environment.sh default
-    unset PYTHONHOME PYTHONPATH
-    exec .venv/bin/python section1_manage.py "$@"
-    ;;
-start) start "$@" ;;
-status) status ;;
-stop)
+stop() {
     need_engine
     docker inspect "$container" >/dev/null 2>&1 || { echo "$container is not there; nothing to stop" && exit 0; }
     echo "stopping $container; a run that goes on may finish first"
     compose --profile cluster --progress quiet down
     echo "stopped; what is published stays in $dest"
-    ;;
-logs)
+}
+
+logs() {
     [ -e "$log" ] || fail "there is no $log yet; it begins with: sh section1_runner.sh start" 3
     if [ "${1-}" = -f ]; then
         exec tail -n 100 -F "$log"
     fi
     tail -n 100 "$log"
-    ;;
--h | --help | help)
-    usage
-    ;;
-*)
-    [ -z "$verb" ] || printf '%s\n' "section1_runner: unknown verb: $verb" >&2
-    usage >&2
-    exit 2
-    ;;
-esac
+}
+
+dispatch "$@"

@@ -4,6 +4,9 @@ set -eu
 case $0 in
 */*) CDPATH='' cd -P -- "${0%/*}" ;;
 esac
+section=3
+verbs="run start status stop"
+. batch/runner.sh
 
 usage() {
     cat <<'END'
@@ -18,31 +21,25 @@ usage: sh section3_runner.sh VERB
 END
 }
 
-verb=${1-}
-[ $# -eq 0 ] || shift
-case $verb in
-run) ;;
-start | status | stop)
-    if [ $# -gt 0 ]; then
-        printf '%s\n' "section3_runner: $verb takes nothing else, not $1" >&2
-        exit 2
-    fi
-    set -- "$verb"
-    ;;
--h | --help | help)
-    usage
-    exit 0
-    ;;
-*)
-    [ -z "$verb" ] || printf '%s\n' "section3_runner: unknown verb: $verb" >&2
-    usage >&2
-    exit 2
-    ;;
-esac
+run() {
+    categories="default cloud"
+    [ "${1-}" != apply-locally ] || categories="$categories standin"
+    manage "$categories" "$@"
+}
 
-standin=
-[ "${1-}" != apply-locally ] || standin=standin
-# shellcheck disable=SC2086  # empty, or the name of a category
-sh batch/environment.sh default cloud $standin
-unset PYTHONHOME PYTHONPATH
-exec .venv/bin/python section3_manage.py "$@"
+start() {
+    no_arguments start "$@"
+    run start
+}
+
+status() {
+    no_arguments status "$@"
+    run status
+}
+
+stop() {
+    no_arguments stop "$@"
+    run stop
+}
+
+dispatch "$@"

@@ -14,13 +14,13 @@ from section3.simulate import Result
 from section3.storage import Stored
 
 HOURS = 730
-GB = 1e9
+GB, TB = 2**30, 2**40  # as AWS counts them
 SINK_RATE = 50.0  # images a second that one task of the stream sink moves
 BROKER_BYTES = 20e6  # bytes a second that one broker takes in, with two followers to serve
 FUNCTION_SECONDS, FUNCTION_GB = 0.03, 0.25
 ZONES, ENDPOINTS = 3, 6
 LOG_BYTES = 300  # of all programs, for one image
-FACT_BYTES = 5000  # Firehose counts a record as at least 5 KB
+FACT_BYTES = 5 * 1024  # Firehose counts a record as at least 5 KB
 PIPE_RECORDS = 128  # facts in the 64 KB that a pipe counts as one request
 DATA_KEY_USES = 1000  # bucket keys and queues ask KMS once for so many objects
 
@@ -94,7 +94,7 @@ def quantities(workload: Workload, result: Result, stored: Stored, cells: int) -
     yield "Catalogue", "dynamodb_backup_gb", metadata
     yield "Analytics", "pipes_request", images / PIPE_RECORDS
     yield "Analytics", "firehose_gb", images * FACT_BYTES / GB
-    yield "Analytics", "athena_tb", images * 20 / 1e12 + 0.1  # each compressed fact is read once; then the counts
+    yield "Analytics", "athena_tb", images * 20 / TB + 0.1  # each compressed fact is read once; then the counts
     yield "CDN", "cdn_gb", reads * workload.image.processed_bytes / GB
     yield "CDN", "cdn_request", reads
     yield "CDN", "waf_request", reads

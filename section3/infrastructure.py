@@ -35,6 +35,7 @@ hwIDAQAB
 """
 EXAMPLE: dict[str, Any] = {
     "account_id": ACCOUNT,
+    "deployer_arn": f"arn:aws:iam::{ACCOUNT}:role/deployer",
     "identity_issuer": "https://login.example.com/",
     "alarm_email": "on-call@example.com",
     "signing_public_key": PUBLIC_KEY,

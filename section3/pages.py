@@ -32,6 +32,7 @@ def parts(outcome: Outcome, prices: Prices) -> dict[str, str]:
         "capacity": mark + tables.capacity(outcome),
         "scaling": tables.scaling(outcome),
         "cost": tables.bill(outcome, prices),
+        "prices": tables.sources(prices),
     }
 
 

@@ -110,10 +110,12 @@ Tier = tuple[float | None, float]
 
 
 class Price(Section, frozen=True):
-    """USD for a unit, or a list of (units a month up to which it holds, USD); and where it was read."""
+    """USD for a unit, or a list of (units a month up to which it holds, USD); where it was read; and which copy of the
+    list says the same, as its name and month."""
 
     price: float | list[Tier]
     source: Annotated[str, Meta(pattern="^https://")]
+    checked: Annotated[str, Meta(pattern=r"^\S+ \d{4}-\d\d$")] | None = None
 
     def of(self, units: float) -> float:
         """USD for so many units in a month."""
@@ -134,6 +136,7 @@ class Prices(Section, frozen=True):
 
     as_of: str
     region: str
+    copies: dict[str, Annotated[str, Meta(pattern="^https://")]]
     prices: dict[str, Price]
 
 
@@ -162,4 +165,8 @@ def prices(path: Path = CONF / "prices.yaml") -> Prices:
         if ends[-1] is not None or None in ends[:-1] or rising != sorted(set(rising)):
             where = document.where("prices", name, "price")
             raise ConfigError("volumes must rise, and only the last has no end (null)", where=where)
+        copy = price.checked.split()[0] if price.checked else None
+        if copy and copy not in found.copies:
+            where, hint = document.where("prices", name, "checked"), config.suggest(copy, found.copies)
+            raise ConfigError(f"`{copy}` is not among the copies", where=where, hint=hint)
     return found

@@ -65,6 +65,17 @@ def bill(outcome: Outcome, prices: Prices) -> str:
     return _table(head, rows)
 
 
+def sources(prices: Prices) -> str:
+    """How many prices were compared with a copy of the list, and which were not."""
+    months = [price.checked.split()[1] for price in prices.prices.values() if price.checked]
+    unchecked = [name.replace("_", " ") for name, price in prices.prices.items() if not price.checked]
+    return (
+        f"{len(months)} of the {len(prices.prices)} prices were compared with public copies of AWS's list, from\n"
+        f"{min(months)} to {max(months)}, and are equal: `checked` in the table names the copy and its month.\n"
+        f"Not compared, or not in full: {', '.join(unchecked)}."
+    )
+
+
 def scaling(outcome: Outcome) -> str:
     """Cells fed from one stream beside one cell scaled up."""
 

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", "section1/README.md", "section2/README.md", "section4/README.md"]
-CONTAINER = re.compile(r"^(docker|sh section1_runner.sh (start|stop|status|logs))\b", re.MULTILINE)
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"section{number}/README.md" for number in range(1, 6))]
+CONTAINER = re.compile(r"^(docker|sh section[15]_runner.sh (start|stop|status|logs))\b", re.MULTILINE)
+CONTAINERS = ("section1_python", "section5_lab", "section5_predict")
+PORT = re.compile(r"http://127\.0\.0\.1:(\d+)")
 ONE_TEST = "def test_one() -> None:\n    assert True\n"
 
 
@@ -61,12 +64,29 @@ def on_a_terminal(command: str, folder: Path) -> tuple[int, str]:
     return process.wait(), output.decode().replace("\r\n", "\n")
 
 
+def cannot_run(block: str) -> bool:
+    """Whether a block needs what is not here: Java, Terraform and time, a free port, or an engine of containers."""
+    if "spark" in block and not shutil.which("java"):
+        return True
+    if "apply-locally" in block and not (shutil.which("terraform") and os.environ.get("FULL_TESTS")):
+        return True
+    if any(is_taken(int(port)) for port in PORT.findall(block)):
+        return True
+    return bool(CONTAINER.search(block)) and no_container()
+
+
+def is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 def no_container() -> bool:
-    """Whether the container's commands cannot be run here: without an engine, or beside a container of that name."""
+    """Whether the containers' commands cannot be run here: without an engine, or beside a container of that name."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         assert not os.environ.get("REQUIRE_CONTAINERS"), "REQUIRE_CONTAINERS is set and there is no container engine"
         return True
-    return not subprocess.run(["docker", "inspect", "section1_python"], capture_output=True, check=False).returncode
+    there = [subprocess.run(["docker", "inspect", name], capture_output=True, check=False) for name in CONTAINERS]
+    return not all(found.returncode for found in there)
 
 
 def without_figures_of_the_day(text: str) -> str:
@@ -87,7 +107,7 @@ def test_first_command_prints_what_the_readme_shows(project: Path) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_shell_block_runs(page: str, project: Path, tmp_path: Path) -> None:
     for block in blocks(page, "sh"):
-        if ("spark" in block and not shutil.which("java")) or (CONTAINER.search(block) and no_container()):
+        if cannot_run(block):
             continue
         code, output = on_a_terminal(block.replace("/tmp/", f"{tmp_path}/"), project)
         assert code == 0, f"{block}\n{output}"

@@ -1,14 +1,15 @@
 module "security" {
   source = "./modules/security"
 
-  name        = var.name
-  account_id  = var.account_id
-  region      = var.region
-  arns        = local.arns
-  bucket_arns = local.bucket_arns
-  buckets     = local.buckets
-  retention   = local.retention
-  protect     = var.protect
+  name         = var.name
+  account_id   = var.account_id
+  region       = var.region
+  deployer_arn = var.deployer_arn
+  arns         = local.arns
+  bucket_arns  = local.bucket_arns
+  buckets      = local.buckets
+  retention    = local.retention
+  protect      = var.protect
 }
 
 module "network" {

@@ -25,6 +25,19 @@ variable "region" {
   default     = "us-east-1"
 }
 
+variable "deployer_arn" {
+  description = <<-TEXT
+    The role that deploys: the data key lets no other create what it encrypts. It is there before the stack and not made
+    by it, as whoever creates networks and keys needs rights that cannot name them.
+  TEXT
+  type        = string
+
+  validation {
+    condition     = can(regex("^arn:aws:iam::[0-9]{12}:role/[^*?]+$", var.deployer_arn))
+    error_message = "The ARN of one role, as `aws iam get-role` prints it."
+  }
+}
+
 variable "identity_issuer" {
   description = "The company's OpenID Connect provider, whose tokens the two APIs accept."
   type        = string

@@ -42,18 +42,23 @@ def machine(tmp_path: Path) -> Path:
     for name in TOOLS:
         if found := shutil.which(name):
             (tools / name).symlink_to(found)
-    shutil.copy(ROOT / "section1_runner.sh", tmp_path)
+    for runner in ROOT.glob("section?_runner.sh"):
+        shutil.copy(runner, tmp_path)
+    (tmp_path / "batch").mkdir()
+    shutil.copy(ROOT / "batch" / "runner.sh", tmp_path / "batch")
     (tmp_path / "section1" / "resource").mkdir(parents=True)
     return tmp_path
 
 
-def runner(machine: Path, *arguments: str, docker: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+def runner(
+    machine: Path, *arguments: str, section: int = 1, docker: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     if docker:
         program = machine / "bin" / "docker"
         program.write_text(f"#!/bin/sh\n{docker}\n")
         program.chmod(0o755)
     return subprocess.run(
-        ["sh", "section1_runner.sh", *arguments],
+        ["sh", f"section{section}_runner.sh", *arguments],
         cwd=machine,
         env={"PATH": str(machine / "bin"), "HOME": os.environ.get("HOME", "/"), **environment},
         capture_output=True,
@@ -78,6 +83,26 @@ def test_no_engine(machine: Path, verb: str, docker: str, said: str) -> None:
     assert done.stderr.startswith(f"section1_runner: {said}")
     assert "sh section1_runner.sh run" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("section", [2, 4, 5])
+def test_no_engine_in_the_other_sections(machine: Path, section: int) -> None:
+    for verb in ("start", "stop", "status", "logs"):
+        done = runner(machine, verb, section=section)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (5, "", 1)
+        assert done.stderr.startswith(f"section{section}_runner: Docker is not installed")
+        assert f"sh section{section}_runner.sh run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("section", "variable"),
+    [(2, "SECTION2_PORT"), (4, "SECTION4_PORT"), (5, "SECTION5_LAB_PORT"), (5, "SECTION5_PREDICT_PORT")],
+)
+@pytest.mark.parametrize("port", ["http", "0", "70000", "80 90", "*"])
+def test_a_wrong_port_in_the_other_sections(machine: Path, section: int, variable: str, port: str) -> None:
+    done = runner(machine, "start", section=section, docker=WORKS, **{variable: port})
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"section{section}_runner: {variable}={port} is no port")
 
 
 @pytest.mark.parametrize(
@@ -156,9 +181,11 @@ def test_logs_before_the_first_start(machine: Path) -> None:
     assert "begins with: sh section1_runner.sh start" in done.stderr
 
 
-@pytest.mark.parametrize("arguments", [[], ["sart"]])
-def test_usage(machine: Path, arguments: list[str]) -> None:
-    done = runner(machine, *arguments)
-    assert done.returncode == 2
-    for verb in ("run", "start", "status", "logs", "stop"):
-        assert f"\n  {verb} " in done.stderr
+@pytest.mark.parametrize("section", range(1, 6))
+@pytest.mark.parametrize(("arguments", "code"), [([], 2), (["sart"], 2), (["help"], 0), (["--help"], 0)])
+def test_usage(machine: Path, section: int, arguments: list[str], code: int) -> None:
+    done = runner(machine, *arguments, section=section)
+    assert done.returncode == code
+    assert ("unknown verb: sart" in done.stderr) == (arguments == ["sart"])
+    for verb in ("run", "start", "status", "stop", *(["logs"] if section != 3 else [])):
+        assert f"\n  {verb} " in done.stdout + done.stderr

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import section3_manage
 from section3 import charts, cost, drawing, pages, settings, simulate, storage
 from section3.infrastructure import SOURCE
 
@@ -63,6 +64,13 @@ def test_the_bill_speaks_of_the_same_components(components: dict[str, str]) -> N
 def test_the_page_lists_the_modules() -> None:
     called = set(re.findall(r'^module "(\w+)"', (SOURCE / "main.tf").read_text(), re.MULTILINE))
     assert called == MODULES == set(re.findall(r"^\| `(\w+)` \|", PAGE.split("| module |")[1], re.MULTILINE))
+
+
+def test_roles_and_variables_that_the_page_names_are_in_terraform() -> None:
+    named = set(re.findall(r"`([a-z][a-z_-]*)`", PAGE)) - section3_manage.COMMANDS.keys() - {"backend", "checked"}
+    terraform = "\n".join(file.read_text() for file in SOURCE.rglob("*.tf"))
+    assert named >= {"deployer_arn", "streaming", "workers"}
+    assert {name for name in named if not re.search(rf"\b{name}\b", terraform)} == set()
 
 
 @pytest.mark.parametrize("name", drawing.DIAGRAMS)

@@ -93,7 +93,22 @@ def test_a_wrong_workload_is_refused_with_its_line(old: str, new: str, says: str
 @pytest.mark.parametrize("tiers", ["[[10, 1.0]]", "[[null, 1.0], [10, 0.5]]", "[[20, 1.0], [10, 0.5], [null, 0.1]]"])
 def test_wrong_tiers_are_refused_with_their_line(tiers: str, tmp_path: Path) -> None:
     path = tmp_path / "prices.yaml"
-    path.write_text(f'as_of: "x"\nregion: y\nprices:\n  a: {{price: {tiers}, source: "https://example.com/"}}\n')
+    path.write_text(
+        f'as_of: "x"\nregion: y\ncopies: {{}}\nprices:\n  a: {{price: {tiers}, source: "https://example.com/"}}\n'
+    )
     with pytest.raises(ConfigError, match="volumes must rise") as error:
         settings.prices(path)
-    assert f"{path}:4" in str(error.value)
+    assert f"{path}:5" in str(error.value)
+
+
+def test_a_check_against_an_unknown_copy_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "prices.yaml"
+    path.write_text((settings.CONF / "prices.yaml").read_text().replace("infracost 2024-11", "infracosts 2024-11", 1))
+    with pytest.raises(ConfigError, match="`infracosts` is not among the copies") as error:
+        settings.prices(path)
+    assert str(error.value).startswith(f"{path}:") and "infracost" in str(error.value.hint)
+
+
+def test_every_copy_was_used() -> None:
+    used = {price.checked.split()[0] for price in PRICES.prices.values() if price.checked}
+    assert used == PRICES.copies.keys()

@@ -1,27 +1,36 @@
-"""The rules that a linter for Terraform would hold the modules to, and checkov where it is installed."""
+"""The rules that a linter for Terraform would hold the modules to, and checkov."""
 
 from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from terraform_rules import (
+    RULES,
+    documented_and_typed,
+    in_its_file,
+    modern,
+    named,
+    pinned,
+    resources_named,
+    used,
+)
 
 from section3 import infrastructure
-from section3.infrastructure import SOURCE
+from section3.infrastructure import ROOT, SOURCE
+
+Rule = Callable[[dict[str, str]], Iterator[str]]
 
 FILES = sorted(SOURCE.rglob("*.tf"))
 MODULES = sorted({file.parent for file in FILES})
-BLOCK = re.compile(
-    r'^(variable|output|locals|resource|data|module) ?(?:"(\w+)")? ?(?:"(\w+)")? ?\{\n(.*?)^\}', re.M | re.S
-)
 
 
-def text(module: Path) -> str:
-    return "\n".join(file.read_text() for file in sorted(module.glob("*.tf")))
+def files(module: Path) -> dict[str, str]:
+    return {file.name: file.read_text() for file in sorted(module.glob("*.tf"))}
 
 
 @pytest.mark.full  # a plan, which the other tests make, checks the same
@@ -35,26 +44,45 @@ def test_the_format_is_terraforms() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_variables_and_outputs_are_described_typed_and_used(module: Path) -> None:
-    whole = text(module)
-    for kind, name, _, body in BLOCK.findall(whole):
-        if kind in ("variable", "output"):
-            assert "description" in body, f"{kind} {name}"
-        if kind == "variable":
-            assert re.search(r"^  type +=", body, re.M), name
-            assert re.search(rf"\bvar\.{name}\b", whole), f"variable {name} is not used"
+@pytest.mark.parametrize("rule", RULES)
+def test_a_module_keeps_the_rule(rule: Rule, module: Path) -> None:
+    assert list(rule(files(module))) == []
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
-def test_locals_and_data_are_used_and_names_are_snake_case(module: Path) -> None:
-    whole = text(module)
-    for kind, first, second, body in BLOCK.findall(whole):
-        if kind == "locals":
-            for name in re.findall(r"^  (\w+) +=", body, re.M):
-                assert re.search(rf"\blocal\.{name}\b", whole), f"local {name} is not used"
-        if kind == "data":
-            assert re.search(rf"\bdata\.{first}\.{second}\b", whole), f"data {first}.{second} is not used"
-        assert all(name == name.lower() for name in (first, second))
+def test_terraform_and_its_provider_are_pinned() -> None:
+    assert list(pinned(files(SOURCE))) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "mistake", "says"),
+    [
+        (documented_and_typed, 'variable "a" {\n  type = string\n}\n', "a has no description"),
+        (documented_and_typed, 'output "a" {\n  value = 1\n}\n', "a has no description"),
+        (documented_and_typed, 'variable "a" {\n  description = "A."\n}\n', "variable a has no type"),
+        (used, 'variable "a" {\n}\n', "var.a is not used"),
+        (used, "locals {\n  a = 1\n}\n", "local.a is not used"),
+        (used, 'data "aws_a" "b" {\n}\n', "data.aws_a.b is not used"),
+        (used, 'provider "aws" {\n  alias = "a"\n}\n', "aws.a is not used"),
+        (used, 'terraform {\n  required_providers {\n    gcp = {\n    }\n  }\n}\n', "provider gcp is not used"),
+        (pinned, "", "no required_version"),
+        (pinned, 'terraform {\n  required_providers {\n    aws = {\n      source = "a"\n    }\n  }\n}\n', "no version"),
+        (pinned, 'resource "random_id" "a" {\n}\n', "provider random is not required"),
+        (named, 'module "A" {\n}\n', "A is not snake_case"),
+        (named, 'resource "aws_a" "b-c" {\n}\n', "b-c is not snake_case"),
+        (named, "locals {\n  aB = 1\n}\n", "aB is not snake_case"),
+        (modern, '  a = "${var.a}"\n', "deprecated_interpolation"),
+        (modern, "  a = aws_a.b.0.id\n", "deprecated_index"),
+        (modern, "  a = aws_a.b.*.id\n", "deprecated_index"),
+        (modern, '  a = lookup(var.a, "b")\n', "deprecated_lookup"),
+        (modern, "  a = var.a == []\n", "empty_list_equality"),
+        (modern, "// a\n", "comment_syntax"),
+        (in_its_file, 'variable "a" {\n}\n', "variable a is in main.tf"),
+        (resources_named, '    resources = ["*"]\n', "resources"),
+        (resources_named, '  a = [{ actions = ["s3:GetObject"], resources = ["*"] }]\n', "s3:GetObject"),
+    ],
+)  # fmt: skip
+def test_a_mistake_breaks_the_rule(rule: Rule, mistake: str, says: str) -> None:
+    assert any(says in complaint for complaint in rule({"main.tf": mistake}))
 
 
 def test_no_account_and_no_secret_is_written_down() -> None:
@@ -80,9 +108,9 @@ def test_what_the_stand_in_refuses_is_quoted() -> None:
 
 @pytest.mark.full
 def test_checkov_finds_nothing() -> None:
-    if not (checkov := shutil.which("checkov")):
-        pytest.skip("checkov is not installed; for example: pipx install checkov")
-    command = [checkov, "-d", str(SOURCE), "--framework", "terraform", "--compact", "--skip-download", "-o", "json"]
+    subprocess.run(["sh", str(ROOT / "batch" / "environment.sh"), "--apart", "checkov"], check=True, timeout=300)
+    command = [str(ROOT / ".venv-checkov" / "bin" / "checkov"), "-d", str(SOURCE), "--framework", "terraform"]
+    command += ["--compact", "--skip-download", "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
     report = json.loads(done.stdout)
     found = [f"{check['check_id']} {check['resource']}" for check in report["results"]["failed_checks"]]

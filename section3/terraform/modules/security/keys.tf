@@ -80,7 +80,7 @@ data "aws_iam_policy_document" "data_key" {
     condition {
       test     = "StringEquals"
       variable = "aws:PrincipalArn"
-      values   = ["arn:aws:iam::${var.account_id}:role/${var.name}-deployer"]
+      values   = [var.deployer_arn]
     }
 
     condition {

@@ -13,6 +13,11 @@ variable "region" {
   type        = string
 }
 
+variable "deployer_arn" {
+  description = "The role that deploys."
+  type        = string
+}
+
 variable "arns" {
   description = "ARNs of names.tf, which policies name."
   type        = map(string)
