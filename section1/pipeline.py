@@ -39,7 +39,8 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         run.notices.append(f"{refused.name} is refused whole: {refused.refused}; it is kept in the quarantine")
         log.warning(run.notices[-1])
     good, bad = settings.output.successful.folder, settings.output.unsuccessful.folder
-    shared = report.shared_values(staged / good / FILE_NAME, unique, str(done.spool)) if unique else None
+    longest, spool = settings.input.max_record_bytes, str(done.spool)
+    shared = report.shared_values(staged / good / FILE_NAME, unique, longest, spool) if unique else None
     if run.parents and not any(r.accepted for r in reports):
         return _nothing_new(task, output, run, begun)
 

@@ -20,7 +20,7 @@ from section1.judge import Statement
 from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
-BLOCK = 16 << 20  # bytes; a row may not be longer
+LONGEST = 4  # times the longest record: what an accepted row may have, whatever the query makes of it
 MEMORY_LIMIT = "64MB"
 
 
@@ -140,14 +140,14 @@ class Shared(msgspec.Struct):
     examples: list[str]
 
 
-def shared_values(path: Path, column: str, spool: str) -> Shared:
+def shared_values(path: Path, column: str, max_record_bytes: int, spool: str) -> Shared:
     """Find the values that more than one row of a CSV file has. Memory is bounded: DuckDB sorts in the spool folder."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     values = arrow_csv.open_csv(
         path,
-        read_options=arrow_csv.ReadOptions(block_size=BLOCK, use_threads=False),
+        read_options=arrow_csv.ReadOptions(block_size=max(LONGEST * max_record_bytes, 1 << 20), use_threads=False),
         parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
         convert_options=arrow_csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()}),
     )
