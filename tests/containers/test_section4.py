@@ -158,6 +158,12 @@ def test_which_grafana_was_met(stack: Stack) -> None:
         pytest.skip(f"met the double, Grafana {health['version']}: what it accepts is still to be seen in the real one")
     assert health["version"] == "12.4.0"
 
+    def rules() -> list[tuple[str, str]]:
+        groups = stack.ask("/api/prometheus/grafana/api/v1/rules")[1]["data"]["groups"]
+        return [(rule["health"], rule["state"]) for group in groups for rule in group["rules"]]
+
+    wait_for("the alert rule's first look, one a minute", lambda: rules() == [("ok", "inactive")])
+
 
 def test_a_visitor_sees_the_dashboard_and_nothing_else(stack: Stack) -> None:
     status, found = stack.ask("/api/dashboards/uid/section4-covid")
@@ -165,11 +171,10 @@ def test_a_visitor_sees_the_dashboard_and_nothing_else(stack: Stack) -> None:
     assert found["dashboard"]["time"]["to"] == "2023-03-09T23:59:59.000Z"
     assert stack.value("select origin from reporting.freshness").startswith("SYNTHETIC")
     password = (stack.root / "secrets" / "section4" / "grafana_admin").read_text()
-    # A wrong password makes a visitor of whom it is from, where visitors are let in.
-    admins = {
-        login: stack.ask("/api/admin/settings", login=login)[0] for login in ("", "admin:admin", f"admin:{password}")
-    }
-    assert [status in (401, 403) for status in admins.values()] == [True, True, False]
+    # Who comes with a wrong password is a visitor, or refused.
+    logins = ("", "admin:admin", f"admin:{password}")
+    answers = [stack.ask("/api/admin/settings", login=login)[0] for login in logins]
+    assert [status in (401, 403) for status in answers] == [True, True, False]
     # Grafana tells viewers of the data sources, for they may query them: not with what password.
     told = json.dumps(stack.ask("/api/datasources"))
     assert (stack.root / "secrets" / "section4" / "grafana_reader").read_text() not in told
