@@ -39,7 +39,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    for _ in range(40):
+    for _ in range(100):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)
@@ -47,7 +47,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
 
 def dripping_headers(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(40):
+    for number in range(100):
         handler.wfile.write(f"X-{number}: 1\r\n".encode())
         handler.wfile.flush()
         time.sleep(0.05)
@@ -76,8 +76,8 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     "404 with an error object": (sends({"message": "Not Found"}, 404), "answered 404 Not Found: Not Found"),
     "401 with a page": (sends(b"<html>", 401, "text/html"), "answered 401"),
     "silence": (silent, "no answer within"),
-    "slow drip": (dripping, "no whole answer within 1.5 s"),
-    "slow drip of headers": (dripping_headers, "no whole answer within 1.5 s"),
+    "slow drip": (dripping, f"no whole answer within {HASTY.deadline:g} s"),
+    "slow drip of headers": (dripping_headers, f"no whole answer within {HASTY.deadline:g} s"),
     "hung up": (hung_up, "gave up after 3 tries"),
     "cut off": (cut, "broke off"),
     "truncated JSON": (sends(json.dumps(GOOD).encode()[:-9]), "not whole JSON"),
@@ -138,7 +138,7 @@ def test_hostile_answers_change_nothing(name: str, api: Api, asking: Settings, s
     began = time.monotonic()
     done = load(asking)
 
-    assert name not in SLOW or time.monotonic() - began < HASTY.deadline + 2
+    assert name not in SLOW or time.monotonic() - began < HASTY.deadline + 10
     assert done[0].status == "failed"
     assert expected in done[0].message
     assert "Traceback" not in done[0].message
