@@ -121,9 +121,9 @@ class Load:
             )
         ingest.inserted, ingest.updated, ingest.unchanged = outcome.written
         ingest.held_back, ingest.revised = outcome.held_back, outcome.revised
-        odd = {"missing days": found.missing, "days on which the total shrank": found.shrunk}
-        odd |= {"rows given twice": found.duplicates}
-        notes = [f"{count:,} {what}" for what, count in odd.items() if count]
+        odd = {"day{} missing": found.missing, "day{} on which the total shrank": found.shrunk}
+        odd |= {"row{} given twice": found.duplicates}
+        notes = [f"{count:,} {what.format('s' if count > 1 else '')}" for what, count in odd.items() if count]
         ingest.message = "\n".join(filter(None, [ingest.message, *notes]))
         return ingest
 

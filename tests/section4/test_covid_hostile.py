@@ -173,7 +173,7 @@ def test_unordered_days_given_twice_with_gaps_and_unknown_keys(api: Api, asking:
     api.answers = [sends(odd)]
     done = load(asking)[0]
     assert (done.status, done.received, done.duplicates) == ("loaded", 3, 1)
-    assert done.message == "2 missing days\n1 rows given twice"
+    assert done.message == "2 days missing\n1 row given twice"
     assert sql("select cases, missing from reporting.daily_cases order by day") == [
         (None, False),
         (None, True),
@@ -185,7 +185,7 @@ def test_unordered_days_given_twice_with_gaps_and_unknown_keys(api: Api, asking:
 
 def test_a_total_that_shrinks_is_kept_and_flagged(api: Api, asking: Settings, sql: Sql) -> None:
     api.answers = [sends(elements([10, 20, 15, 30]))]
-    assert load(asking)[0].message == "1 days on which the total shrank"
+    assert load(asking)[0].message == "1 day on which the total shrank"
     assert sql("select cases, shrunk from reporting.daily_cases order by day") == [
         (None, False),
         (10, False),
