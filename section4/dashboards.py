@@ -31,12 +31,16 @@ def template(name: str) -> dict[str, Any]:
 
 
 def write(connection: Connection, settings: Settings) -> None:
-    """Put the dashboards where Grafana looks for them; nothing before there is a figure, nor where nothing changed."""
+    """Put the dashboards where Grafana looks for them; nothing before there is a figure, nor where nothing changed.
+
+    They open on the first country of the YAML that has figures.
+    """
     folder = ROOT / settings.dashboards
     with connection.cursor() as cursor:
         cursor.execute(
             "select country, country_code, last_day from reporting.freshness "
-            "where last_day is not null order by followed desc, country limit 1"
+            "where last_day is not null order by array_position(%s, country_code), country limit 1",
+            [[country.code for country in settings.chosen()]],
         )
         row = cursor.fetchone()
     if row is None:

@@ -13,7 +13,7 @@ from section4 import series, store
 from section4.countries import Country
 from section4.fetch import Answer, Validators
 from section4.settings import Settings
-from section4.sources import RANK, AnySource
+from section4.sources import RANK, Source
 from section4.store import Held, Ingest
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Asked(NamedTuple):
     """What a source is asked for: where, and from which day on (None: all)."""
 
-    source: AnySource
+    source: Source
     address: str
     since: date | None
     known: Validators
@@ -88,7 +88,7 @@ class Load:
                 log.info("%s: %s", country.name, problems[-1])
         return None, problems
 
-    def _ask(self, source: AnySource, country: Country, held: Held | None) -> Got:
+    def _ask(self, source: Source, country: Country, held: Held | None) -> Got:
         """Ask one source. Raises InputError and DataError."""
         same = held is not None and held.source == source.name
         since = None
@@ -121,9 +121,9 @@ class Load:
             )
         ingest.inserted, ingest.updated, ingest.unchanged = outcome.written
         ingest.held_back, ingest.revised = outcome.held_back, outcome.revised
-        odd = {"missing days": found.missing, "days on which the total shrank": found.shrunk}
-        odd |= {"rows given twice": found.duplicates}
-        notes = [f"{count:,} {what}" for what, count in odd.items() if count]
+        odd = {"day{} missing": found.missing, "day{} on which the total shrank": found.shrunk}
+        odd |= {"row{} given twice": found.duplicates}
+        notes = [f"{count:,} {what.format('s' if count > 1 else '')}" for what, count in odd.items() if count]
         ingest.message = "\n".join(filter(None, [ingest.message, *notes]))
         return ingest
 

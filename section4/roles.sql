@@ -1,6 +1,6 @@
 -- The role that Grafana reads through: it may see the reporting views (the migrations grant that), for so long, and
 -- changes nothing. Run by a superuser, as often as you like; where the server is reached over a network,
--- docker/section4_roles.sh gives it a password.
+-- docker/section4_database.sh gives it a password.
 do $$
 begin
     if not exists (select from pg_roles where rolname = 'grafana') then

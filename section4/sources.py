@@ -10,7 +10,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -29,27 +29,34 @@ RANK: dict[str, int] = {"synthetic": 0, "recorded": 1, "live": 2}
 """What counts for more: figures of a lower kind never replace those of a higher one."""
 
 
-class Source(msgspec.Struct, forbid_unknown_fields=True, tag_field="type"):
+class Source(Protocol):
+    """A source of totals; its `kind` says what its figures are worth."""
+
+    kind: ClassVar[Kind]
+
+    @property
+    def name(self) -> str:
+        """What the database and messages call it."""
+
+    def address(self, country: Country, since: date | None, today: date) -> str:
+        """The URL or path that has the totals from `since` on, or all of them; it may give more than was asked for."""
+
+    def read(self, address: str, known: Validators) -> Answer:
+        """Fetch; no body where it has not changed since `known`. Raises InputError."""
+
+    def rows(self, body: bytes, country: Country) -> Iterator[Row]:
+        """The rows in a body, in any order. Raises DataError where it is not what the source is known to send."""
+
+
+class _Configured(msgspec.Struct, forbid_unknown_fields=True, tag_field="type"):
     """A source as the YAML has it; `type` chooses which."""
 
     kind: ClassVar[Kind] = "live"
 
     @property
     def name(self) -> str:
-        """What the database and messages call it."""
+        """Its type."""
         return str(self.__struct_config__.tag)
-
-    def address(self, country: Country, since: date | None, today: date) -> str:
-        """The URL or path that has the totals from `since` on, or all of them; it may give more than was asked for."""
-        raise NotImplementedError
-
-    def read(self, address: str, known: Validators) -> Answer:
-        """Fetch; no body where it has not changed since `known`. Raises InputError."""
-        raise NotImplementedError
-
-    def rows(self, body: bytes, country: Country) -> Iterator[Row]:
-        """The rows in a body, in any order. Raises DataError where it is not what the source is known to send."""
-        raise NotImplementedError
 
 
 class _Confirmed(msgspec.Struct):
@@ -75,7 +82,7 @@ def confirmed(body: bytes) -> Iterator[Row]:
         yield Row(at.astimezone(UTC).date(), element.Cases)
 
 
-class Covid19Api(Source, tag="covid19api", kw_only=True):
+class Covid19Api(_Configured, tag="covid19api", kw_only=True):
     """The API of covid19api.com, at whatever address it is to be had today; its own host is gone."""
 
     base_url: Annotated[str, msgspec.Meta(pattern="^https?://")]
@@ -104,7 +111,7 @@ class _Historical(msgspec.Struct):
     timeline: _Timeline
 
 
-class DiseaseSh(Source, tag="disease_sh", kw_only=True):
+class DiseaseSh(_Configured, tag="disease_sh", kw_only=True):
     """disease.sh: `/v3/covid-19/historical/{country}`, the Johns Hopkins figures up to 2023-03-09."""
 
     base_url: Annotated[str, msgspec.Meta(pattern="^https?://")] = "https://disease.sh"
@@ -128,7 +135,7 @@ class DiseaseSh(Source, tag="disease_sh", kw_only=True):
                 raise DataError(f"`{text[:40]}` is no day like 3/9/23", where="timeline.cases") from error
 
 
-class Owid(Source, tag="owid", kw_only=True):
+class Owid(_Configured, tag="owid", kw_only=True):
     """Our World in Data: one CSV file with all countries, which holds WHO's figures."""
 
     url: Annotated[str, msgspec.Meta(pattern="^https?://")] = (
@@ -164,7 +171,7 @@ class Owid(Source, tag="owid", kw_only=True):
             raise DataError(f"not a CSV file: {error}", where=f"line {lines.line_num}") from error
 
 
-class Recorded(Source, kw_only=True):
+class Recorded(_Configured, kw_only=True):
     """Recorded answers of the covid19api, one file for each country: `{slug}.json` in a folder."""
 
     kind: ClassVar[Kind] = "recorded"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -146,7 +147,8 @@ def write(cursor: Cursor, rows: Iterable[CaseRow]) -> Outcome:
 
 def _csv(rows: Iterable[CaseRow]) -> BinaryIO:
     """The rows as a file with a header; nothing in them needs quotes."""
-    lines = [f"{code},{day.isoformat()},{total},{complete}" for code, day, total, complete in rows]
+    iso = functools.cache(date.isoformat)  # each day comes with every country
+    lines = [f"{code},{iso(day)},{total},{'t' if complete else 'f'}" for code, day, total, complete in rows]
     return io.BytesIO("\n".join([",".join(COLUMNS), *lines, ""]).encode())
 
 

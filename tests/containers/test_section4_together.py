@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from deployment import Deploy, Deployment, applications, docker, wait_for
-from test_section4 import SOURCES, free_port
+from test_section4 import ANSWER, SOURCES, free_port
 
 pytestmark = [pytest.mark.container]
 NAME = f"together_{os.getpid()}"
@@ -59,12 +59,12 @@ def run(made: Deployment, verb: str) -> subprocess.CompletedProcess[str]:
 def runs_on_the_dashboard(made: Deployment) -> float:
     """The applications that the dashboard's first panel counts, asked as a visitor."""
     base = f"http://127.0.0.1:{made.environment['SECTION4_PORT']}/api"
-    with urllib.request.urlopen(f"{base}/dashboards/uid/section2-sales", timeout=10) as answer:
+    with urllib.request.urlopen(f"{base}/dashboards/uid/section2-sales", timeout=ANSWER) as answer:
         dashboard = json.load(answer)["dashboard"]
     panel = next(panel for panel in dashboard["panels"] if panel["title"] == "Applications judged")
     body = json.dumps({"queries": panel["targets"], "from": "now-24h", "to": "now"}).encode()
     request = urllib.request.Request(f"{base}/ds/query", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=ANSWER) as answer:
         return float(json.load(answer)["results"]["A"]["frames"][0]["data"]["values"][0][0])
 
 

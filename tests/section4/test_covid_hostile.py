@@ -39,7 +39,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "100000")
     handler.end_headers()
-    for _ in range(40):
+    for _ in range(100):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)
@@ -47,7 +47,7 @@ def dripping(handler: BaseHTTPRequestHandler) -> None:
 
 def dripping_headers(handler: BaseHTTPRequestHandler) -> None:
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(40):
+    for number in range(100):
         handler.wfile.write(f"X-{number}: 1\r\n".encode())
         handler.wfile.flush()
         time.sleep(0.05)
@@ -76,8 +76,8 @@ HOSTILE: dict[str, tuple[Answer, str]] = {
     "404 with an error object": (sends({"message": "Not Found"}, 404), "answered 404 Not Found: Not Found"),
     "401 with a page": (sends(b"<html>", 401, "text/html"), "answered 401"),
     "silence": (silent, "no answer within"),
-    "slow drip": (dripping, "no whole answer within 1.5 s"),
-    "slow drip of headers": (dripping_headers, "no whole answer within 1.5 s"),
+    "slow drip": (dripping, f"no whole answer within {HASTY.deadline:g} s"),
+    "slow drip of headers": (dripping_headers, f"no whole answer within {HASTY.deadline:g} s"),
     "hung up": (hung_up, "gave up after 3 tries"),
     "cut off": (cut, "broke off"),
     "truncated JSON": (sends(json.dumps(GOOD).encode()[:-9]), "not whole JSON"),
@@ -138,7 +138,7 @@ def test_hostile_answers_change_nothing(name: str, api: Api, asking: Settings, s
     began = time.monotonic()
     done = load(asking)
 
-    assert name not in SLOW or time.monotonic() - began < HASTY.deadline + 2
+    assert name not in SLOW or time.monotonic() - began < HASTY.deadline + 10
     assert done[0].status == "failed"
     assert expected in done[0].message
     assert "Traceback" not in done[0].message
@@ -173,7 +173,7 @@ def test_unordered_days_given_twice_with_gaps_and_unknown_keys(api: Api, asking:
     api.answers = [sends(odd)]
     done = load(asking)[0]
     assert (done.status, done.received, done.duplicates) == ("loaded", 3, 1)
-    assert done.message == "2 missing days\n1 rows given twice"
+    assert done.message == "2 days missing\n1 row given twice"
     assert sql("select cases, missing from reporting.daily_cases order by day") == [
         (None, False),
         (None, True),
@@ -185,7 +185,7 @@ def test_unordered_days_given_twice_with_gaps_and_unknown_keys(api: Api, asking:
 
 def test_a_total_that_shrinks_is_kept_and_flagged(api: Api, asking: Settings, sql: Sql) -> None:
     api.answers = [sends(elements([10, 20, 15, 30]))]
-    assert load(asking)[0].message == "1 days on which the total shrank"
+    assert load(asking)[0].message == "1 day on which the total shrank"
     assert sql("select cases, shrunk from reporting.daily_cases order by day") == [
         (None, False),
         (10, False),

@@ -152,7 +152,7 @@ def test_owid_is_fetched_once_for_all_countries(api: Api, configured: Callable[.
     source = Owid(url=f"{api.url}/compact.csv", limits=PATIENT)
     api.answers = [sends(OWID, kind="text/csv", headers={"Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT"})]
     done = load(configured(source, countries=["SG", "MY"]))
-    assert [(one.received, one.message) for one in done] == [(2, "1 missing days"), (1, "")]
+    assert [(one.received, one.message) for one in done] == [(2, "1 day missing"), (1, "")]
     assert len(api.requests) == 1
     api.answers = [sends(b"", 304)]
     assert [one.status for one in load(configured(source, countries=["SG", "MY"]))] == ["not_modified"] * 2
