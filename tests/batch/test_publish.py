@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from batch import publish
 from batch.errors import InputError, PublishError
 from batch.ledger import Content, Run
 from batch.publish import DurableFile, Output, write_file, writing
@@ -163,6 +165,33 @@ def test_write_file_takes_over_what_a_crash_left(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["x"]
     assert (tmp_path / "x").read_bytes() == b"whole"
     assert stat.S_IMODE((tmp_path / "x").stat().st_mode) & 0o137 == 0
+
+
+def test_a_large_file_goes_to_the_disk_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr(publish, "SYNC_EVERY", 10)
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd).st_size))
+    with DurableFile(tmp_path / "x") as file:
+        for _ in range(5):
+            file.write(b"12345")
+            if file._syncing:
+                file._syncing.result()
+    assert synced == [10, 20, 25]
+
+
+@pytest.mark.parametrize("blocks", [2, 9])
+def test_a_disk_that_fails_meanwhile_is_not_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int
+) -> None:
+    def fsync(_fd: int) -> None:
+        monkeypatch.undo()  # the kernel tells of such an error once
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(publish, "SYNC_EVERY", 10)
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error"), DurableFile(tmp_path / "x") as file:
+        for _ in range(blocks):
+            file.write(b"12345")
 
 
 @pytest.fixture
