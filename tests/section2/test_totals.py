@@ -189,7 +189,7 @@ def test_other_statements_at_once_and_one_after_the_other_are_counted_right(sale
 def test_two_sessions_add_to_one_transaction_at_the_same_time(shop: Database, sale: Sql) -> None:
     line = f"{INTO_LINES} select 1, item_id, 1, cost, weight_kg from item where item_id = %s"
     waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-    with closing(session(shop)) as one, closing(session(shop)) as two:
+    with closing(session(shop)) as two, closing(session(shop)) as one:  # the one that the other waits for ends first
         one.cursor().execute(line, [1])
 
         def second() -> None:
@@ -199,7 +199,7 @@ def test_two_sessions_add_to_one_transaction_at_the_same_time(shop: Database, sa
         thread = threading.Thread(target=second, daemon=True)
         thread.start()
         end = time.monotonic() + 60
-        while sale(waiting) != [(1,)]:
+        while sale(waiting, role="") != [(1,)]:
             assert time.monotonic() < end, "the second session does not wait for the first"
         one.commit()
         thread.join(60)
