@@ -88,6 +88,12 @@ with lines as ({_LINES_IN} returning transaction_id, price, weight_kg),
 transactions as ({_TRANSACTIONS_IN.format(lines="lines")} returning 1)
 select (select count(*) from transactions), (select count(*) from lines)
 """
+# The shop's own numbers go on above those of the file.
+_NUMBERS = """
+select setval('sales.sales_transaction_transaction_id_seq', max(transaction_id))
+from staged_transactions
+having max(transaction_id) > (select last_value from sales.sales_transaction_transaction_id_seq)
+"""
 
 
 def load_sales(connection: Connection, transactions: Path, lines: Path, *, first: bool = False) -> tuple[int, int]:
@@ -125,6 +131,7 @@ def _add(cursor: Cursor) -> tuple[int, int]:
     """Write what was staged into the shop as it is; returns the numbers of transactions and lines written."""
     cursor.execute(_TOGETHER)
     transactions, lines = cursor.fetchone() or (0, 0)
+    cursor.execute(_NUMBERS)
     return transactions, lines
 
 
@@ -152,10 +159,17 @@ def _stage(cursor: Cursor, table: str, columns: dict[str, str], path: Path) -> i
 
 
 def _refuse(cursor: Cursor, judged: str, path: Path) -> None:
-    cursor.execute(f"select * from ({judged}) as judged where problem is not null order by line")
+    cursor.execute(
+        f"select line, transaction_id, problem, count(*) over () from ({judged}) as judged"
+        f" where problem is not null order by line limit {NAMED}"
+    )
     wrong = cursor.fetchall()
     if not wrong:
         return
-    named = "; ".join(f"line {line}, transaction {number}: {problem}" for line, number, problem in wrong[:NAMED])
-    more = f"; and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
-    raise DataError(named + more, where=str(path), hint="Nothing was loaded. Correct these records, then load again.")
+    named = "; ".join(f"line {line}, transaction {number}: {problem}" for line, number, problem, _ in wrong)
+    more = wrong[0][3] - len(wrong)
+    raise DataError(
+        named + (f"; and {more:,} more" if more else ""),
+        where=str(path),
+        hint="Nothing was loaded. Correct these records, then load again.",
+    )

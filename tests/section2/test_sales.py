@@ -105,6 +105,29 @@ def test_the_first_load_is_for_an_empty_shop(shop: Database, sale: Sql, tmp_path
         load(shop, tmp_path, TRANSACTIONS + GOOD_TRANSACTION, LINES + GOOD_LINE, first=True)
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_the_shops_own_numbers_go_on_above_the_files(shop: Database, sale: Sql, tmp_path: Path, first: bool) -> None:
+    empty(sale, first)
+    load(shop, tmp_path, TRANSACTIONS + GOOD_TRANSACTION, LINES + GOOD_LINE, first=first)
+    for number in range(8, 12):
+        insert = "insert into sales_transaction (member_id, occurred_at) values (1, now()) returning transaction_id"
+        assert sale(insert, role="loader") == [(number,)]
+    load(shop, tmp_path, TRANSACTIONS + GOOD_TRANSACTION.replace("7,", "5,", 1), LINES + GOOD_LINE.replace("7", "5", 1))
+    assert sale(insert, role="loader") == [(12,)]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe7\x00", b"7,\x00,\n", b"\xef\xbb\xbf", b"PK\x03\x04"])
+@pytest.mark.parametrize("header", [TRANSACTIONS.encode(), b""])
+def test_a_file_that_is_no_csv_is_refused(
+    shop: Database, sale: Sql, tmp_path: Path, header: bytes, content: bytes
+) -> None:
+    (tmp_path / "transactions.csv").write_bytes(header + content)
+    (tmp_path / "lines.csv").write_text(LINES + GOOD_LINE)
+    with settings.connected(shop, "loader") as connection, pytest.raises(DataError, match=r"transactions\.csv"):
+        sales.load_sales(connection, tmp_path / "transactions.csv", tmp_path / "lines.csv")
+    assert sale("select count(*) from sales_line") == [(0,)]
+
+
 def test_many_wrong_records_are_counted(shop: Database, sale: Sql, tmp_path: Path) -> None:
     wrong = "".join(f"7,{item},1,,,\n" for item in range(100, 140))
     with pytest.raises(DataError, match="and 35 more"):
