@@ -108,6 +108,9 @@ def published(folder: Path) -> list[Run]:
             continue
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f"the manifest cannot be read: {error}", where=str(path)) from error
+        if run.run_id != path.parent.name:
+            hint = "Is the folder a copy? Move it out of `runs`."
+            raise InputError(f"this is the manifest of run {run.run_id}", where=str(path), hint=hint)
         if run.run_id == current or run.previous != current:
             runs.append(run)
     return sorted(runs, key=lambda run: (run.run_id == current, run.started, run.run_id))
@@ -128,7 +131,7 @@ def load_members(connection: Connection, folder: Path, *, first: bool = False) -
         cursor.execute("select run_id from reporting.member_load")
         known = {run_id for (run_id,) in cursor.fetchall()}
         connection.commit()
-        done = []
+        done: list[Loaded] = []
         for run in published(folder):
             if run.run_id in known:
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,13 @@ def test_nothing_published_and_damaged_manifests_are_named(shop: Database, secti
     with pytest.raises(InputError, match="manifest cannot be read") as refused:
         load(shop, section1)
     assert run_id in str(refused.value)
+
+
+def test_a_copied_folder_is_named(shop: Database, section1: Published) -> None:
+    run_id = section1.publish(ANN)
+    shutil.copytree(section1.root / "runs" / run_id, section1.root / "runs" / "copy")
+    with pytest.raises(InputError, match=f"runs/copy/manifest.json: this is the manifest of run {run_id}"):
+        load(shop, section1)
 
 
 def test_two_loads_at_a_time_do_not_meet(shop: Database, section1: Published) -> None:
