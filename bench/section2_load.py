@@ -161,9 +161,6 @@ def main() -> int:
             "execute_values, pages of 1,000": lambda: into_bare(lambda one: insert(one, lines, columns, 1000)),
             "product, at work": lambda: into_ruled(partial(load_sales, folder, first=False)),
             "\\copy, same rules": lambda: into_ruled(lambda one: copy(one, no_totals, short)),
-            "execute_values, pages of 1,000, same rules": lambda: into_ruled(
-                lambda one: insert(one, no_totals, short, 1000)
-            ),
         }, args.rounds)  # fmt: skip
     head = ["seconds (range)", "rows / s", "/ product"]
     texts = [
@@ -179,7 +176,6 @@ def main() -> int:
         target("lines", of_lines, "\\copy", 0.8),
         target("lines", of_lines, "execute_values", 4),
         target("lines", of_lines, "\\copy, same rules", 0.8),
-        target("lines", of_lines, "execute_values, pages of 1,000, same rules", 4),
     ]
     slowest = max(of_members["product, unchanged"])
     sentence = f"an unchanged re-load of {args.members:,} members writes 0 rows in at most 1 s"
