@@ -3,8 +3,8 @@
     python bench/section2_load.py --lines 1000000 --members 200000 --publish section2_load
 
 The peers write into tables with the same columns, constraints and indexes, and are given the totals; they name no
-wrong record and report nothing. `same rules` also have section 2's triggers, which keep the totals and both ledgers
-whoever writes, as the product's tables do. Every run gets a new database. Exits 1 when a target is missed.
+wrong record and report nothing. With the `same rules` the tables also have section 2's triggers, which keep the totals
+and both ledgers whoever writes, as the product's do. Every run gets a new database. Exits 1 when a target is missed.
 """
 
 import json
