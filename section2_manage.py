@@ -49,13 +49,16 @@ def parser() -> argparse.ArgumentParser:
 
     whole = command("run", "migrate, load members, make a small shop once, print both answers (the default)")
     command("migrate", "apply the migrations that are new")
-    command("load-members", "take in every published run of section 1 that is not loaded yet")
+    taken = command("load-members", "take in every published run of section 1 that is not loaded yet")
     sold = command("load-sales", "load transactions and their lines from two CSV files, all or nothing")
     sold.add_argument("transactions", metavar="TRANSACTIONS.csv", help="transaction_id,email,occurred_at,status")
     sold.add_argument(
         "lines", metavar="LINES.csv", help="transaction_id,item_id,quantity,unit_price,unit_weight_kg,discount"
     )
-    sold.add_argument("--first", action="store_true", help="the first load into an empty shop: faster, as the owner")
+    for into in (taken, sold):
+        into.add_argument(
+            "--first", action="store_true", help="the first load into an empty shop: faster, as the owner"
+        )
     made = command("generate", "fill an empty shop with made-up items, members and sales")
     made.add_argument("--lines", type=count, default=20_000, help="about so many lines of transactions (20000)")
     made.add_argument("--items", type=count, default=200, help="so many items (200)")
@@ -97,7 +100,7 @@ def _command(options: argparse.Namespace) -> int:
             case "migrate":
                 _migrate(database)
             case "load-members":
-                _load_members(database, chosen.published)
+                _load_members(database, chosen.published, first=options.first)
             case "load-sales":
                 _load_sales(database, options)
             case "generate":
@@ -118,7 +121,7 @@ def _run(database: Database, chosen: Settings, role: str) -> None:
     from section2 import query, settings
 
     _migrate(database)
-    _load_members(database, chosen.first_members)
+    _load_members(database, chosen.first_members, first=False)
     with settings.connected(database, "owner") as connection, connection.cursor() as cursor:
         cursor.execute("select exists (select from sales.sales_transaction)")
         filled = cursor.fetchone() == (True,)
@@ -148,11 +151,11 @@ def _migrate(database: Database) -> None:
     say(f"migrated: {', '.join(applied)}" if applied else "migrated: nothing new")
 
 
-def _load_members(database: Database, folder: Path) -> None:
+def _load_members(database: Database, folder: Path, *, first: bool) -> None:
     from section2 import members, settings
 
-    with settings.connected(database, "loader") as connection:
-        loaded = members.load_members(connection, folder)
+    with settings.connected(database, "owner" if first else "loader") as connection:
+        loaded = members.load_members(connection, folder, first=first)
     say("\n".join(run.line() for run in loaded) or "members: no new run")
 
 

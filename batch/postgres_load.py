@@ -106,25 +106,24 @@ def upsert(cursor: Cursor, source: str, target: str, key: Sequence[str], columns
     written, not even locked. Source and target are table names as SQL has them.
     """
     names = ", ".join(map(quoted, columns))
+    cursor.execute(f"select exists (select from {target})")
+    if cursor.fetchone() == (False,):  # nothing to compare with; a plain insert refuses a key given twice as well
+        cursor.execute(f"insert into {target} ({names}) select {names} from {source}")
+        return Written(cursor.rowcount, 0, 0)
     keys = ", ".join(f"{expression} as key{n}" for n, expression in enumerate(key))
     same_key = " and ".join(f"old.key{n} = new.key{n}" for n in range(len(key)))
     changed = [column for column in columns if column not in key]
-    # The rows of the source that are not in the target as they are. An empty target has nothing to compare them with,
-    # and a plain insert, which is faster, refuses a key given twice just as well.
-    found = f"(select {names}, {keys}, true as found from {target}) as old"
-    cursor.execute(f"select exists (select from {target})")
-    joined = f"left join {found} on {same_key} where old.found is null or {_differ('old', 'new', changed)}"
-    new = ", ".join(f"new.{quoted(column)}" for column in columns)
-    rows = f"select {new} from (select {names}, {keys} from {source}) as new"
-    filled = cursor.fetchone() == (True,)
     replaced = ", ".join(f"{quoted(column)} = excluded.{quoted(column)}" for column in changed)
     action = f"update set {replaced} where {_differ('t', 'excluded', changed)}" if changed else "nothing"
-    conflict = f"on conflict ({', '.join(f'({expression})' for expression in key)}) do {action}"
-    if filled:
-        rows = f"{rows} {joined} {conflict}"
     cursor.execute(f"""
         with written as (
-            insert into {target} as t ({names}) {rows} returning xmax = 0 as inserted
+            insert into {target} as t ({names})
+            select {", ".join(f"new.{quoted(column)}" for column in columns)}
+            from (select {names}, {keys} from {source}) as new
+            left join (select {names}, {keys}, true as found from {target}) as old on {same_key}
+            where old.found is null or {_differ("old", "new", changed)}
+            on conflict ({", ".join(f"({expression})" for expression in key)}) do {action}
+            returning xmax = 0 as inserted
         )
         select count(*) filter (where inserted), count(*) filter (where not inserted), (select count(*) from {source})
         from written

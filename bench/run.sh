@@ -97,7 +97,7 @@ large)
 sales)
     export PYTHONPATH="$PWD"
     table section2_query section2_query --lines 10000000
-    table section2_load section2_load --lines 1000000 --members 200000
+    table section2_load section2_load --lines 500000 --members 200000 --rounds 2
     ;;
 covid)
     table section4_load covid

@@ -7,6 +7,7 @@ Section 1 publishes folders `runs/<run_id>` with `manifest.json` and `successful
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from batch.errors import BusyError, DataError, InputError
 from batch.logs import log
 from batch.postgres import explained
 from batch.postgres_load import Written, copy_csv, upsert
+from section2 import bulk
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
@@ -31,9 +33,10 @@ LOCK = 5_854_100_002
 _TYPED = """
 (
     select coalesce(first_name, '') as first_name, last_name,
-        case when date_of_birth ~ '^[0-9]{{8}}$' then date_of_birth::date end as date_of_birth, mobile_no, email,
-        membership_id
-    from {source}
+        case when length(date_of_birth) = 8 and date_of_birth !~ '[^0-9]' then date_of_birth::date end as date_of_birth,
+        mobile_no, email, membership_id
+    from {source} as given
+    where above_18 = 'true'
 ) as typed
 """
 # What the table `member` refuses, told for each row. `pg_input_is_valid` also refuses 20210230.
@@ -105,13 +108,19 @@ def published(folder: Path) -> list[Run]:
             continue
         except (OSError, msgspec.DecodeError) as error:
             raise InputError(f"the manifest cannot be read: {error}", where=str(path)) from error
+        if run.run_id != path.parent.name:
+            hint = "Is the folder a copy? Move it out of `runs`."
+            raise InputError(f"this is the manifest of run {run.run_id}", where=str(path), hint=hint)
         if run.run_id == current or run.previous != current:
             runs.append(run)
     return sorted(runs, key=lambda run: (run.run_id == current, run.started, run.run_id))
 
 
-def load_members(connection: Connection, folder: Path) -> list[Loaded]:
+def load_members(connection: Connection, folder: Path, *, first: bool = False) -> list[Loaded]:
     """Load every published run that is not loaded yet, each in a transaction of its own; returns what was done.
+
+    The `first` load into an empty table is the fastest, and for the owner: its first run has the table for itself
+    (`bulk.py`).
 
     Raises DataError for a file that is not what section 1 publishes; that run and those after it are not loaded then.
     """
@@ -122,24 +131,24 @@ def load_members(connection: Connection, folder: Path) -> list[Loaded]:
         cursor.execute("select run_id from reporting.member_load")
         known = {run_id for (run_id,) in cursor.fetchall()}
         connection.commit()
-        done = []
+        done: list[Loaded] = []
         for run in published(folder):
             if run.run_id in known:
                 continue
-            done.append(_load(cursor, run, folder / "runs" / run.run_id / FILE))
+            done.append(_load(cursor, run, folder / "runs" / run.run_id / FILE, first=first and not done))
             connection.commit()
             log.info(done[-1].line())
     return done
 
 
-def _load(cursor: Cursor, run: Run, path: Path) -> Loaded:
+def _load(cursor: Cursor, run: Run, path: Path, *, first: bool) -> Loaded:
     staged = ", ".join(f"{column} text" for column in PUBLISHED)
     cursor.execute(f"create temporary table staged ({staged}) on commit drop")
     rows = _copy(cursor, path)
     successful = run.counts.get("accepted", rows)
     if rows != successful:
         raise DataError(f"the manifest says {successful:,} successes and the file has {rows:,}", where=str(path))
-    written, rejected = _write(cursor)
+    written, rejected = _write(cursor, rows, first=first)
     loaded = Loaded(run.run_id, written, rejected)
     counts = [rows, run.counts.get("rejected", 0), *loaded.written, len(rejected)]
     cursor.execute(
@@ -157,8 +166,8 @@ def _load(cursor: Cursor, run: Run, path: Path) -> Loaded:
     return loaded
 
 
-def _write(cursor: Cursor) -> tuple[Written, list[tuple[int, str]]]:
-    """Write what was staged and say what the table refused.
+def _write(cursor: Cursor, rows: int, *, first: bool) -> tuple[Written, list[tuple[int, str]]]:
+    """Write the `rows` that were staged and say what the table refused.
 
     As a rule all is well, and the table itself says so. Only where it refuses something is every row judged, and those
     without fault are written.
@@ -166,19 +175,23 @@ def _write(cursor: Cursor) -> tuple[Written, list[tuple[int, str]]]:
     import psycopg2
 
     cursor.execute("savepoint staged")
-    cursor.execute("select exists (select from staged where above_18 is distinct from 'true')")
-    if cursor.fetchone() == (False,):
-        try:
-            return upsert(cursor, _TYPED.format(source="staged"), "sales.member", ["lower(email)"], MEMBER), []
-        except (psycopg2.IntegrityError, psycopg2.DataError, psycopg2.ProgrammingError) as error:
-            if error.pgcode is None or not error.pgcode.startswith(("21", "22", "23")):
-                raise
-            cursor.execute("rollback to staged")
+    try:
+        written = _upsert(cursor, "staged", first=first)
+        if sum(written) == rows:
+            return written, []
+    except (psycopg2.IntegrityError, psycopg2.DataError, psycopg2.ProgrammingError) as error:
+        if error.pgcode is None or not error.pgcode.startswith(("21", "22", "23")):
+            raise
+    cursor.execute("rollback to staged")
     cursor.execute(_JUDGED)
     cursor.execute("select record_number, reason from judged where reason is not null order by record_number")
     rejected: list[Any] = cursor.fetchall()
-    good = _TYPED.format(source="judged where reason is null")
-    return upsert(cursor, good, "sales.member", ["lower(email)"], MEMBER), rejected
+    return _upsert(cursor, "(select * from judged where reason is null)", first=first), rejected
+
+
+def _upsert(cursor: Cursor, source: str, *, first: bool) -> Written:
+    with bulk.unindexed(cursor, ["sales.member"], "members") if first else nullcontext():
+        return upsert(cursor, _TYPED.format(source=source), "sales.member", ["lower(email)"], MEMBER)
 
 
 def _copy(cursor: Cursor, path: Path) -> int:

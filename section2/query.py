@@ -44,8 +44,8 @@ def find(name: str) -> Path:
 
 def ask(connection: Connection, path: Path, parameters: dict[str, str]) -> Answer:
     """Run the question. `:name` in the SQL is a parameter. Raises ConfigError when one is missing or not used."""
-    sql = path.read_text(encoding="utf-8").replace("%", "%%")
-    wanted = set(_PARAMETER.findall(re.sub(r"--.*", "", sql)))
+    sql = re.sub(r"--.*", "", path.read_text(encoding="utf-8")).replace("%", "%%")  # a comment has no parameters
+    wanted = set(_PARAMETER.findall(sql))
     if wanted != set(parameters):
         takes = ", ".join(f"--set {name}=..." for name in sorted(wanted)) or "no --set"
         raise ConfigError(f"this question takes {takes}", where=str(path))

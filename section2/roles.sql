@@ -65,6 +65,18 @@ databases as (
             )
         end
 ),
+sequences as (
+    select role, format('sequence %I.%I', n.nspname, c.relname), verb
+    from teams
+    cross join pg_class as c
+    join pg_namespace as n on n.oid = c.relnamespace
+    cross join unnest(array['usage', 'select', 'update']) as verb
+    where n.nspname in ('sales', 'reporting', 'public') and c.relkind = 'S'
+        and case
+            when role <> 'PUBLIC' then has_sequence_privilege(teams.oid, c.oid, verb)
+            else exists (select from aclexplode(c.relacl) as acl where acl.grantee = 0 and lower(acl.privilege_type) = verb)
+        end
+),
 functions as (
     select role, format('function %I.%I', n.nspname, p.proname), 'execute'
     from teams cross join pg_proc as p join pg_namespace as n on n.oid = p.pronamespace
@@ -75,5 +87,9 @@ functions as (
         end
 )
 select * from whole
-union select * from parts union select * from schemas union select * from databases union select * from functions
+union select * from parts
+union select * from sequences
+union select * from schemas
+union select * from databases
+union select * from functions
 order by 1, 2, 3;

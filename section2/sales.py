@@ -8,7 +8,6 @@ A line without price or weight takes the item's of today; without a discount it 
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +33,8 @@ _LINES = {
     "discount": "numeric",
 }
 
-# What the tables' own constraints would refuse without naming the record.
+# Told for each record once the tables have refused one. The header is line 1, and the staged rows are in the file's
+# order.
 _WRONG_TRANSACTIONS = """
 select line, transaction_id, case
     when transaction_id is null then 'no transaction_id'
@@ -46,7 +46,7 @@ select line, transaction_id, case
     when occurred_at is null or occurred_at not between '2000-01-01' and '2100-01-01' then 'no plausible time'
     when not exists (select from staged_lines as l where l.transaction_id = s.transaction_id) then 'no lines'
 end as problem
-from staged_transactions as s
+from (select *, 1 + row_number() over (order by ctid) as line from staged_transactions) as s
 """
 _WRONG_LINES = """
 select line, transaction_id, case
@@ -61,30 +61,38 @@ select line, transaction_id, case
         then 'unit_weight_kg is no weight in grams'
     when discount < 0 or discount >= 1 or discount <> round(discount, 4) then 'discount is not a fraction like 0.15'
 end as problem
-from staged_lines as s
+from (select *, 1 + row_number() over (order by ctid) as line from staged_lines) as s
 """
-# One statement: the totals are checked when the lines are there too.
-_INSERT = """
-with priced as (
-    select s.transaction_id, s.item_id, s.quantity, coalesce(s.unit_price, item.cost) as unit_price,
-        coalesce(s.unit_weight_kg, item.weight_kg) as unit_weight_kg, coalesce(s.discount, 0) as discount
-    from staged_lines as s join sales.item using (item_id)
-),
-totals as (
-    select transaction_id, sum(round(quantity * unit_price * (1 - discount), 2)) as price,
-        sum(quantity * unit_weight_kg) as weight_kg
-    from priced group by transaction_id
-),
-transactions as (
-    insert into sales.sales_transaction (transaction_id, member_id, occurred_at, status, total_price, total_weight_kg)
-    select s.transaction_id, member.member_id, s.occurred_at, s.status, totals.price, totals.weight_kg
-    from staged_transactions as s
-    join sales.member on lower(member.email) = lower(s.email)
-    join totals using (transaction_id)
-    order by s.transaction_id
-)
+_LINES_IN = """
 insert into sales.sales_line (transaction_id, item_id, quantity, unit_price, unit_weight_kg, discount)
-select * from priced order by transaction_id, item_id
+select s.transaction_id, s.item_id, s.quantity, coalesce(s.unit_price, item.cost),
+    coalesce(s.unit_weight_kg, item.weight_kg), coalesce(s.discount, 0)
+from staged_lines as s
+join staged_transactions using (transaction_id)
+join sales.item using (item_id)
+order by s.transaction_id, s.item_id
+"""
+_TRANSACTIONS_IN = """
+insert into sales.sales_transaction (transaction_id, member_id, occurred_at, status, total_price, total_weight_kg)
+select s.transaction_id, member.member_id, s.occurred_at, s.status, totals.price, totals.weight_kg
+from staged_transactions as s
+join sales.member on lower(member.email) = lower(s.email)
+join (
+    select transaction_id, sum(price) as price, sum(weight_kg) as weight_kg from {lines} group by transaction_id
+) as totals using (transaction_id)
+order by s.transaction_id
+"""
+# Into an open shop in one statement: the triggers look at totals and keys when transactions and lines are both there.
+_TOGETHER = f"""
+with lines as ({_LINES_IN} returning transaction_id, price, weight_kg),
+transactions as ({_TRANSACTIONS_IN.format(lines="lines")} returning 1)
+select (select count(*) from transactions), (select count(*) from lines)
+"""
+# The shop's own numbers go on above those of the file.
+_NUMBERS = """
+select setval('sales.sales_transaction_transaction_id_seq', max(transaction_id))
+from staged_transactions
+having max(transaction_id) > (select last_value from sales.sales_transaction_transaction_id_seq)
 """
 
 
@@ -96,26 +104,51 @@ def load_sales(connection: Connection, transactions: Path, lines: Path, *, first
     Raises InputError for a file that cannot be read, DataError for records that the database does not take: it names
     the file's line and the transaction, and nothing was loaded then.
     """
+    import psycopg2
+
     with connection.cursor() as cursor:
-        counts = (
+        staged = (
             _stage(cursor, "staged_transactions", _TRANSACTIONS, transactions),
             _stage(cursor, "staged_lines", _LINES, lines),
         )
-        cursor.execute("analyze staged_transactions; analyze staged_lines")
-        _refuse(cursor, _WRONG_TRANSACTIONS, transactions)
-        _refuse(cursor, _WRONG_LINES, lines)
-        with bulk.loading(cursor) if first else nullcontext():
-            cursor.execute(_INSERT)
+        cursor.execute("set local default_statistics_target = 10; analyze staged_transactions; analyze staged_lines")
+        cursor.execute("savepoint staged")
+        refusal: Exception = DataError("the database did not take every record")
+        try:
+            written = _fill(cursor) if first else _add(cursor)
+        except (psycopg2.IntegrityError, psycopg2.DataError) as error:
+            written, refusal = (0, 0), error
+        if written != staged:
+            cursor.execute("rollback to staged")
+            _refuse(cursor, _WRONG_TRANSACTIONS, transactions)
+            _refuse(cursor, _WRONG_LINES, lines)
+            raise refusal
     connection.commit()
-    return counts
+    return staged
+
+
+def _add(cursor: Cursor) -> tuple[int, int]:
+    """Write what was staged into the shop as it is; returns the numbers of transactions and lines written."""
+    cursor.execute(_TOGETHER)
+    transactions, lines = cursor.fetchone() or (0, 0)
+    cursor.execute(_NUMBERS)
+    return transactions, lines
+
+
+def _fill(cursor: Cursor) -> tuple[int, int]:
+    """The same into an empty shop."""
+    with bulk.loading(cursor):
+        cursor.execute(_LINES_IN)
+        lines = cursor.rowcount
+        cursor.execute(_TRANSACTIONS_IN.format(lines="sales.sales_line"))
+        return cursor.rowcount, lines
 
 
 def _stage(cursor: Cursor, table: str, columns: dict[str, str], path: Path) -> int:
     import psycopg2
 
     typed = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-    start = "line bigint generated always as identity (start with 2)"  # the header is line 1
-    cursor.execute(f"create temporary table {table} ({start}, {typed}) on commit drop")
+    cursor.execute(f"create temporary table {table} ({typed}) on commit drop")
     try:
         with path.open("rb") as file:
             return copy_csv(cursor, table, list(columns), file)
@@ -126,10 +159,17 @@ def _stage(cursor: Cursor, table: str, columns: dict[str, str], path: Path) -> i
 
 
 def _refuse(cursor: Cursor, judged: str, path: Path) -> None:
-    cursor.execute(f"select * from ({judged}) as judged where problem is not null order by line")
+    cursor.execute(
+        f"select line, transaction_id, problem, count(*) over () from ({judged}) as judged"
+        f" where problem is not null order by line limit {NAMED}"
+    )
     wrong = cursor.fetchall()
     if not wrong:
         return
-    named = "; ".join(f"line {line}, transaction {number}: {problem}" for line, number, problem in wrong[:NAMED])
-    more = f"; and {len(wrong) - NAMED:,} more" if len(wrong) > NAMED else ""
-    raise DataError(named + more, where=str(path), hint="Nothing was loaded. Correct these records, then load again.")
+    named = "; ".join(f"line {line}, transaction {number}: {problem}" for line, number, problem, _ in wrong)
+    more = wrong[0][3] - len(wrong)
+    raise DataError(
+        named + (f"; and {more:,} more" if more else ""),
+        where=str(path),
+        hint="Nothing was loaded. Correct these records, then load again.",
+    )

@@ -12,6 +12,7 @@ import msgspec
 from batch import config, postgres
 from batch.errors import ConfigError
 from batch.postgres import Database
+from batch.postgres_load import quoted
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
@@ -79,7 +80,7 @@ def create(server: Database, name: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute("select from pg_database where datname = %s", [name])
             if not cursor.rowcount:
-                cursor.execute(f'create database "{name}"')
+                cursor.execute(f"create database {quoted(name)}")
 
 
 @contextmanager

@@ -78,6 +78,7 @@ def generate(
             raise DataError("there is nobody to sell to", hint="Load members first, or ask for some: --members 1000.")
         with bulk.loading(cursor):
             transactions, written = _sales(cursor, rng, lines, buyers, shelf, progress)
+            bulk.check_totals(cursor)
     connection.commit()
     bulk.settle(connection)
     return Made(len(manufacturers), items, made_up, transactions, written)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from test_shop import DEFINITIONS
 
 from batch.errors import BusyError, DataError, InputError
 from batch.postgres import Database
@@ -55,9 +57,9 @@ def section1(tmp_path: Path) -> Published:
     return Published(tmp_path)
 
 
-def load(shop: Database, section1: Published) -> list[members.Loaded]:
-    with settings.connected(shop, "loader") as connection:
-        return members.load_members(connection, section1.root)
+def load(shop: Database, section1: Published, *, first: bool = False) -> list[members.Loaded]:
+    with settings.connected(shop, "owner" if first else "loader") as connection:
+        return members.load_members(connection, section1.root, first=first)
 
 
 def test_every_run_is_loaded_once(shop: Database, sql: Sql, section1: Published) -> None:
@@ -94,6 +96,7 @@ def test_an_email_in_other_letters_is_the_same_member_and_nothing_unchanged_is_w
     assert sql("select count(*), max(email) filter (where email ~ 'ANN') from member") == [(2, "ANN@Example.com")]
 
 
+@pytest.mark.parametrize("first", [False, True])
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -111,14 +114,28 @@ def test_an_email_in_other_letters_is_the_same_member_and_nothing_unchanged_is_w
     ],
 )
 def test_what_the_database_does_not_take_is_reported_by_record(
-    shop: Database, sql: Sql, section1: Published, row: str, reason: str
+    shop: Database, sql: Sql, section1: Published, row: str, reason: str, first: bool
 ) -> None:
     run_id = section1.publish(ANN + row)
-    (loaded,) = load(shop, section1)
+    (loaded,) = load(shop, section1, first=first)
     assert (loaded.written, loaded.rejected) == (Written(1, 0, 0), [(2, reason)])
     assert loaded.line().endswith(f"1 rejected: record 2 ({reason})")
     assert sql("select * from member_rejection") == [(run_id, 2, reason)]
     assert sql("select rejected from member_load") == [(1,)]
+
+
+def test_the_first_load_leaves_every_index_and_key_and_is_for_an_empty_table(
+    shop: Database, sql: Sql, section1: Published
+) -> None:
+    before = sql(DEFINITIONS)
+    section1.publish(ANN)
+    section1.publish(TWIN)
+    assert [run.written for run in load(shop, section1, first=True)] == [Written(1, 0, 0), Written(1, 0, 0)]
+    assert sql(DEFINITIONS) == before
+    section1.publish(ANN)
+    with pytest.raises(DataError, match="there are members already"):
+        load(shop, section1, first=True)
+    assert sql("select count(*) from member_load") == [(2,)]
 
 
 def test_every_reason_is_the_schemas_own(shop: Database, sql: Sql, section1: Published) -> None:
@@ -164,6 +181,13 @@ def test_nothing_published_and_damaged_manifests_are_named(shop: Database, secti
     with pytest.raises(InputError, match="manifest cannot be read") as refused:
         load(shop, section1)
     assert run_id in str(refused.value)
+
+
+def test_a_copied_folder_is_named(shop: Database, section1: Published) -> None:
+    run_id = section1.publish(ANN)
+    shutil.copytree(section1.root / "runs" / run_id, section1.root / "runs" / "copy")
+    with pytest.raises(InputError, match=f"runs/copy/manifest.json: this is the manifest of run {run_id}"):
+        load(shop, section1)
 
 
 def test_two_loads_at_a_time_do_not_meet(shop: Database, section1: Published) -> None:

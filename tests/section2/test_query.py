@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +118,12 @@ def test_the_cost_of_a_transaction_takes_its_number(shop: Database, busy: Sql) -
         ask(shop, "transaction_cost")
     with pytest.raises(ConfigError, match=r"takes no --set"):
         ask(shop, "top10", transaction_id="1")
+
+
+def test_a_comment_has_no_parameters_and_a_cast_is_none(shop: Database, tmp_path: Path) -> None:
+    (tmp_path / "own.sql").write_text("-- Of :nobody, 100 %.\nselect :amount::integer % 7 as rest -- :more")
+    with settings.connected(shop, "analytics") as connection:
+        assert query.ask(connection, tmp_path / "own.sql", {"amount": "9"}).rows == [(2,)]
 
 
 @pytest.mark.parametrize("name", list(query.questions()))

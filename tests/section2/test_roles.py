@@ -38,6 +38,7 @@ def test_the_table_is_sorted_and_without_doubles() -> None:
         "revoke select on sales.sales_line from analytics",
         "grant execute on function sales.keep_totals() to public",
         "grant loader to grafana",
+        "grant usage on sequence sales.item_item_id_seq to analytics",
         "grant create on schema sales to sales",
     ],
 )

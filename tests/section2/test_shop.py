@@ -15,6 +15,14 @@ from section2 import settings
 from section2 import shop as made_up
 
 Sql = Callable[..., list[tuple[Any, ...]]]
+# Every constraint, index and trigger of the schema.
+DEFINITIONS = """
+    select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated
+    from pg_constraint where connamespace = 'sales'::regnamespace
+    union all select tablename, indexname, indexdef, true from pg_indexes where schemaname = 'sales'
+    union all select tgrelid::regclass::text, tgname, tgenabled::text, true from pg_trigger where not tgisinternal
+    order by 1, 2, 3
+"""
 DIGEST = "select md5(string_agg(t::text, '' order by transaction_id)) from sales_transaction t"
 
 
@@ -26,19 +34,8 @@ def generate(
         return made_up.generate(connection, lines, 50, members, seed)
 
 
-def definitions(sql: Sql) -> list[Any]:
-    """Every constraint, index and trigger of the sales tables."""
-    return sql("""
-        select conrelid::regclass::text, conname::text, pg_get_constraintdef(oid), convalidated
-        from pg_constraint where connamespace = 'sales'::regnamespace
-        union all select tablename, indexname, indexdef, true from pg_indexes where schemaname = 'sales'
-        union all select tgrelid::regclass::text, tgname, tgenabled::text, true from pg_trigger where not tgisinternal
-        order by 1, 2, 3
-    """)
-
-
 def test_the_shop_is_consistent_and_as_large_as_asked(shop: Database, sql: Sql) -> None:
-    before = definitions(sql)
+    before = sql(DEFINITIONS)
     made = generate(shop)
     assert (made.items, made.members) == (50, 200)
     assert 3000 <= made.lines < 3600
@@ -47,7 +44,7 @@ def test_the_shop_is_consistent_and_as_large_as_asked(shop: Database, sql: Sql) 
     assert sql(WRONG_TOTALS) == []
     assert sql(WRONG_ITEM_SALES) == []
     assert sql(WRONG_MEMBER_SALES) == []
-    assert definitions(sql) == before
+    assert sql(DEFINITIONS) == before
 
 
 def test_sales_are_skewed_as_real_ones(shop: Database, sql: Sql) -> None:
