@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-SYNC_EVERY = 256 << 20  # bytes
+SYNC_EVERY = 64 << 20  # bytes
 
 
 class DurableFile:
