@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection  # noqa: N812 - it is a class
 
 PREFIX = "section2_query_"
-_PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)\b")
+# A parameter; or what has none, as in psql: a text, a quoted name, a comment.
+_PARAMETER = re.compile(r"""(?<![:\w]):([a-z_]+)\b|'[^']*'|"[^"]*"|--.*|/\*[\s\S]*?\*/""")
 
 
 class Answer(NamedTuple):
@@ -44,13 +45,13 @@ def find(name: str) -> Path:
 
 def ask(connection: Connection, path: Path, parameters: dict[str, str]) -> Answer:
     """Run the question. `:name` in the SQL is a parameter. Raises ConfigError when one is missing or not used."""
-    sql = re.sub(r"--.*", "", path.read_text(encoding="utf-8")).replace("%", "%%")  # a comment has no parameters
-    wanted = set(_PARAMETER.findall(sql))
+    sql = path.read_text(encoding="utf-8").replace("%", "%%")
+    wanted = {name for name in _PARAMETER.findall(sql) if name}
     if wanted != set(parameters):
         takes = ", ".join(f"--set {name}=..." for name in sorted(wanted)) or "no --set"
         raise ConfigError(f"this question takes {takes}", where=str(path))
     with connection.cursor() as cursor:
-        cursor.execute(_PARAMETER.sub(r"%(\1)s", sql), parameters)
+        cursor.execute(_PARAMETER.sub(lambda at: f"%({at[1]})s" if at[1] else at[0], sql), parameters)
         return Answer([column.name for column in cursor.description or ()], cursor.fetchall())
 
 

@@ -120,6 +120,16 @@ def test_the_cost_of_a_transaction_takes_its_number(shop: Database, busy: Sql) -
         ask(shop, "top10", transaction_id="1")
 
 
+def test_a_text_is_left_as_it_is(shop: Database, tmp_path: Path) -> None:
+    (tmp_path / "own.sql").write_text(
+        "select 'a -- b', 'it''s :no', :word as \"c--:d\", 'it''s %' /* :none\n's */ -- :more"
+    )
+    with settings.connected(shop, "analytics") as connection:
+        answer = query.ask(connection, tmp_path / "own.sql", {"word": "x"})
+    assert answer.rows == [("a -- b", "it's :no", "x", "it's %")]
+    assert answer.columns[2] == "c--:d"
+
+
 def test_a_comment_has_no_parameters_and_a_cast_is_none(shop: Database, tmp_path: Path) -> None:
     (tmp_path / "own.sql").write_text("-- Of :nobody, 100 %.\nselect :amount::integer % 7 as rest -- :more")
     with settings.connected(shop, "analytics") as connection:
