@@ -79,17 +79,11 @@ def discover(folder: str | Path, patterns: Iterable[str], known: Path | None = N
     found = Found()
     wanted = [entry for entry in entries if matches(entry.name, patterns)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        reads = [pool.submit(_read, Path(e.path)) if e.is_file(follow_symlinks=False) else None for e in wanted]
-        for entry, read in zip(wanted, reads, strict=True):
-            if read is None:
-                found.skipped[printable(entry.name)] = "is not a regular file"
-                continue
-            try:
-                found.sources.append(read.result())
-            except BlockingIOError:
-                found.skipped[printable(entry.name)] = "is still being written"
-            except OSError as error:
-                found.skipped[printable(entry.name)] = f"cannot be read: {error.strerror}"
+        for entry, taken in zip(wanted, pool.map(_take, wanted), strict=True):
+            if isinstance(taken, Source):
+                found.sources.append(taken)
+            else:
+                found.skipped[printable(entry.name)] = taken
     return found
 
 
@@ -123,6 +117,18 @@ def unpack(file: BinaryIO, size: int) -> Iterator[bytes]:
                 yield block
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise GzipError("corrupt_gzip") from error
+
+
+def _take(entry: os.DirEntry[str]) -> Source | str:
+    """The file to process, or why it is left for a later run."""
+    if not entry.is_file(follow_symlinks=False):
+        return "is not a regular file"
+    try:
+        return _read(Path(entry.path))
+    except BlockingIOError:
+        return "is still being written"
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
 
 
 def _read(path: Path) -> Source:

@@ -57,12 +57,15 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
         chunk = portion.chunk
         dated, proven = work.with_dates(chunk, portion.table)
         with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
-            judge = idle.pop() if idle else Judge(database, work.statement, work.view, dated)
+            try:
+                judge = idle.pop()
+            except IndexError:
+                judge = Judge(database, work.statement, work.view, dated)
             labels, fields = judge.verdicts(dated)
             idle.append(judge)
         return judged(work, chunk, portion.table, labels, fields, proven, portion.text)
 
-    workers = max(1, len(os.sched_getaffinity(0)))
+    workers = len(os.sched_getaffinity(0))
     pending: deque[Future[Judged]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for portion in portions:
