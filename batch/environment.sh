@@ -69,8 +69,8 @@ exec 9>"$venv.lock"
 try:
     fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    print("environment: waiting for another start that is preparing .venv", file=sys.stderr)
-    fcntl.flock(9, fcntl.LOCK_EX)'
+    print("environment: waiting for another start that is preparing", sys.argv[1], file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)' "$venv"
 
 if [ -e "$venv/.unfinished" ] ||
     ! "$venv/bin/python" -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
