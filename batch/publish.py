@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-SYNC_EVERY = 64 << 20  # bytes
+SYNC_EVERY = 32 << 20  # bytes
 
 
 class DurableFile:
@@ -67,9 +67,13 @@ class DurableFile:
         if self._syncing:
             self._syncing.result()
         disk = ThreadPoolExecutor(1)
-        self._syncing = disk.submit(os.fsync, self._fd)
+        self._syncing = disk.submit(self._sync)
         disk.shutdown(wait=False)
         self._synced = self.bytes
+
+    def _sync(self) -> None:
+        os.fsync(self._fd)
+        os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
     def __enter__(self) -> DurableFile:
         return self

@@ -6,12 +6,10 @@ one order; the rows that can be read in only one way prove which (`25/12/1999` m
 
 from __future__ import annotations
 
-import hmac
 import re
 from collections.abc import Iterator
 from datetime import date
 from functools import lru_cache
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 STATUSES = ("ok", "unreadable", "ambiguous")
 OK, UNREADABLE, AMBIGUOUS = range(3)
 EPOCH = date(1970, 1, 1).toordinal()
-MOST_KNOWN = 50_000  # days whose texts are kept: people are born on 40,000
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -237,49 +234,3 @@ def _place(year: Ints, month: Ints) -> Ints:
     import numpy as np
 
     return np.asarray(year.astype(np.int32) * 12 + month - 13)
-
-
-def columns(name: str, days: Ints, status: Ints, key: bytes) -> dict[str, pa.Array]:
-    """The columns that a date gives the query: `_date`, `_ymd`, `_digest` (hex) and `_status`.
-
-    There are few distinct days, so texts and digests are made once for each and shared as Arrow dictionaries.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    readable = status == OK
-    some = days[readable]
-    low = int(some.min()) if len(some) else 0
-    present = np.zeros(int(some.max()) - low + 1 if len(some) else 0, dtype=bool)
-    present[some - low] = True
-    distinct = (np.flatnonzero(present) + low).tolist()
-    known = _known(key)
-    if len(known) > MOST_KNOWN:
-        known.clear()
-    texts = [known.get(day) or known.setdefault(day, _texts(day, key)) for day in distinct]
-    index = np.zeros(len(days), dtype=np.int32)
-    index[readable] = (np.cumsum(present, dtype=np.int32) - 1)[some - low]
-    indices = pa.array(index, mask=~readable)
-
-    def shared(texts: list[str]) -> pa.Array:
-        return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
-
-    return {
-        f"{name}_date": pa.array(days, mask=~readable).view(pa.date32()),
-        f"{name}_ymd": shared([ymd for ymd, _ in texts]),
-        f"{name}_digest": shared([digest for _, digest in texts]),
-        f"{name}_status": pa.DictionaryArray.from_arrays(pa.array(status), pa.array(STATUSES)),
-    }
-
-
-@lru_cache
-def _known(key: bytes) -> dict[int, tuple[str, str]]:
-    """The texts of the days that occurred so far."""
-    return {}
-
-
-def _texts(day: int, key: bytes) -> tuple[str, str]:
-    """YYYYMMDD, and its SHA-256 in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
-    ymd = date.fromordinal(EPOCH + day).isoformat().replace("-", "")
-    text = ymd.encode()
-    return ymd, hmac.new(key, text, sha256).hexdigest() if key else sha256(text).hexdigest()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from section1 import dates, lines
+from section1.days import Dated, known
 from section1.judge import Statement
+from section1.lines import Verdicts
 from section1.records import Chunk, Layout
 
 if TYPE_CHECKING:
@@ -29,16 +31,16 @@ class Work(msgspec.Struct, frozen=True):
     view: str
     folder: str  # on a path that all workers share; for what the engine writes meanwhile
 
-    def with_dates(self, chunk: Chunk, table: pa.Table) -> tuple[pa.Table, Evidence]:
-        """A chunk's records with the columns that each configured date gives, and what its dates prove."""
+    def dated(self, chunk: Chunk, table: pa.Table) -> tuple[dict[str, Dated], Evidence]:
+        """The configured dates of a chunk's records, and what they prove."""
+        found: dict[str, Dated] = {}
         proven: Evidence = {}
         for name, (column, shapes, key) in self.date_columns.items():
-            found = dates.readings(lines.one(table[column]), shapes)
-            days, status = dates.read(table.num_rows, found, self.decisions[chunk.file][name])
-            for added, array in dates.columns(name, days, status, key).items():
-                table = table.append_column(added, array)
-            proven[name] = dates.evidence(found)
-        return table, proven
+            readings = dates.readings(lines.one(table[column]), shapes)
+            days, status = dates.read(table.num_rows, readings, self.decisions[chunk.file][name])
+            found[name] = known(name, key).dated(days, status)
+            proven[name] = dates.evidence(readings)
+        return found, proven
 
 
 class Judged(msgspec.Struct):
@@ -59,28 +61,23 @@ def add_evidence(total: Evidence, more: Evidence) -> None:
             total[name][shape].add(found)
 
 
-def judged(
-    work: Work, chunk: Chunk, records: pa.Table, labels: pa.Table, fields: pa.Table, evidence: Evidence, text: bytes
-) -> Judged:
-    """The verdicts on a chunk with the lines of its outputs; see `lines` for what the tables and the text hold."""
+def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evidence: Evidence, text: bytes) -> Judged:
+    """The verdicts on a chunk with the lines of its outputs; see `lines` for the text."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    failed = lines.one(labels["failed"])
-    combinations = pc.dictionary_encode(failed)
-    rows = np.bincount(combinations.indices.to_numpy(), minlength=len(combinations.dictionary))
-    bits = failed.to_numpy()
+    combinations = pc.value_counts(pa.array(verdicts.failed))
     origins: list[tuple[str, int]] = []
     if work.layout.carried:
-        places = pa.array(np.flatnonzero(bits == 0))
+        places = pa.array(np.flatnonzero(verdicts.failed == 0))
         names, numbers = (records[name].take(places).to_pylist() for name in ("source_file", "record_number"))
         origins = list(zip(names, numbers, strict=True))
     return Judged(
         chunk,
-        dict(zip(combinations.dictionary.to_pylist(), rows.tolist(), strict=True)),
-        lines.accepted(fields, work.statement),
-        lines.rejected(chunk, work.layout, records, labels, work.statement, text),
+        {entry["values"]: entry["counts"] for entry in combinations.to_pylist()},
+        lines.accepted(verdicts.accepted),
+        lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
         origins,
         evidence,
     )

@@ -13,13 +13,18 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from batch.errors import EngineError
+from section1.days import Dated
 from section1.engine import Judged, Work, judged
 from section1.intake import Portion
 from section1.judge import Statement
+from section1.lines import Verdicts, one
+from section1.split import READINGS, Query
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from section1.dates import Ints
 
 MEMORY_LIMIT = "256MB"
 
@@ -55,15 +60,15 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
 
     def one(portion: Portion) -> Judged:
         chunk = portion.chunk
-        dated, proven = work.with_dates(chunk, portion.table)
+        dated, proven = work.dated(chunk, portion.table)
         with errors_of_duckdb(f"{chunk.source_file}, records from {chunk.first_record} on"):
             try:
                 judge = idle.pop()
             except IndexError:
-                judge = Judge(database, work.statement, work.view, dated)
-            labels, fields = judge.verdicts(dated)
+                judge = Judge(database, work.statement, work.view)
+            verdicts = judge.verdicts(portion.table, dated)
             idle.append(judge)
-        return judged(work, chunk, portion.table, labels, fields, proven, portion.text)
+        return judged(work, chunk, portion.table, verdicts, proven, portion.text)
 
     workers = len(os.sched_getaffinity(0))
     pending: deque[Future[Judged]] = deque()
@@ -77,7 +82,7 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
 
 
 class View:
-    """What the statements read, as Arrow's PyCapsule interface: the records that are at hand when one is executed."""
+    """What a query reads, as Arrow's PyCapsule interface: the records that are at hand when it is executed."""
 
     def __init__(self, records: pa.Table) -> None:
         self.records = records
@@ -89,38 +94,103 @@ class View:
         return self.records.__arrow_c_stream__(requested_schema)
 
 
-class Judge:
-    """Both statements, planned once for all chunks: to plan them takes as long as to judge 50,000 records."""
+class Prepared:
+    """A query, planned once for all records: to plan one takes as long as to judge 50,000 of them."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str, records: pa.Table) -> None:
-        self._matches = statement.matches
-        self._view = View(self._with_matches(records.slice(0, 0)))
+    def __init__(self, database: duckdb.DuckDBPyConnection, query: Query, name: str) -> None:
+        self.query = query
+        self._name = name
         self._cursor = database.cursor()
-        self._cursor.register(view, self._view)
-        self._cursor.execute(f"prepare labels as {statement.labels}")
-        self._cursor.execute(f"prepare fields as {statement.fields}")
+        self._view: View | None = None
 
-    def verdicts(self, records: pa.Table) -> tuple[pa.Table, pa.Table]:
-        """The labels of all records, and the fields of those that passed; all tables have the columns of the first.
+    def execute(self, records: pa.Table) -> pa.Table:
+        """The query's result; all records have the columns of the first.
 
         Raises duckdb.Error and pyarrow.ArrowInvalid.
         """
-        import pyarrow.compute as pc
-
-        records = self._with_matches(records)
-        labels = self._execute("labels", records)
-        return labels, self._execute("fields", records.filter(pc.equal(labels["failed"], 0)))
-
-    def _execute(self, prepared: str, records: pa.Table) -> pa.Table:
+        if self._view is None:
+            self._view = View(records.slice(0, 0))
+            self._cursor.register(self._name, self._view)
+            self._cursor.execute(f"prepare query as {self.query.sql}")
         self._view.records = records.cast(self._view.records.schema)
-        return self._cursor.execute(f"execute {prepared}").to_arrow_table()
+        return self._cursor.execute("execute query").to_arrow_table()
 
-    def _with_matches(self, records: pa.Table) -> pa.Table:
+
+class Columns:
+    """The columns of some records by name: their own, and those that follow from their dates."""
+
+    def __init__(self, records: pa.Table, dated: Iterable[Dated]) -> None:
+        self._records = records
+        self._dated = list(dated)
+
+    def add(self, name: str, column: pa.ChunkedArray) -> None:
+        """Give the records another column."""
+        self._records = self._records.append_column(name, column)
+
+    def column(self, name: str, rows: Ints | None = None) -> pa.Array:
+        """A column, or those rows of it."""
+        import pyarrow as pa
+
+        for places, known in self._dated:
+            if name in known.column_names:
+                return one(known[name]).take(pa.array(places if rows is None else places[rows]))
+        column = one(self._records[name])
+        return column if rows is None else column.take(pa.array(rows))
+
+    def table(self, names: Iterable[str], rows: Ints | None = None) -> pa.Table:
+        """Some columns, or those rows of them."""
+        import pyarrow as pa
+
+        return pa.table({name: self.column(name, rows) for name in names})
+
+
+class Judge:
+    """The parts of the statement, one after the other, as each needs columns of those before it."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str) -> None:
+        self._statement = statement
+        self._readings = {name: Prepared(database, query, READINGS) for name, query in statement.parts.readings.items()}
+        self._groups = [Prepared(database, query, view) for query in statement.parts.groups]
+        self._known: dict[str, tuple[pa.Table, pa.Table]] = {}
+
+    def verdicts(self, records: pa.Table, dated: dict[str, Dated]) -> Verdicts:
+        """The verdicts on records with these dates. Raises duckdb.Error and pyarrow.ArrowInvalid."""
+        import numpy as np
         import pyarrow.compute as pc
 
-        for name, column, pattern in self._matches:
-            records = records.append_column(name, pc.match_substring_regex(records[column], pattern))
-        return records
+        statement = self._statement
+        columns = Columns(records, [Dated(places, self._told(name, known)) for name, (places, known) in dated.items()])
+        for name, column, pattern in statement.parts.matches:
+            columns.add(name, pc.match_substring_regex(records[column], pattern))
+        tests, accepted, rejected = self._groups
+        passed = [test.to_numpy(zero_copy_only=False) for test in _given(tests, columns)]
+        failed = np.zeros(records.num_rows, np.min_scalar_type((1 << len(passed)) - 1))
+        for rule, earlier in enumerate(statement.after):
+            fails = np.logical_and.reduce([~passed[rule], *(passed[other] for other in earlier)])
+            failed |= fails.astype(failed.dtype) << failed.dtype.type(rule)
+        good, bad = np.flatnonzero(failed == 0), np.flatnonzero(failed)
+        return Verdicts(failed, _given(accepted, columns, good), _given(rejected, columns, bad))
+
+    def _told(self, name: str, known: pa.Table) -> pa.Table:
+        """The known readings of a date, with what follows from them."""
+        before, told = self._known.get(name, (None, known))
+        if before is not known:
+            told = known
+            if name in self._readings:
+                derived = self._readings[name].execute(known.select(self._readings[name].query.reads))
+                for column in derived.column_names:
+                    told = told.append_column(column, derived[column])
+            self._known[name] = known, told
+        return told
+
+
+def _given(prepared: Prepared, columns: Columns, rows: Ints | None = None) -> list[pa.Array]:
+    """The columns that a query gives, of these rows: those that it makes, and others that are known by now."""
+    query, made = prepared.query, {}
+    if query.sql:
+        table = prepared.execute(columns.table(query.reads, rows))
+        made = {name: one(table[name]) for name in table.column_names}
+    return [made[name] if name in made else columns.column(name, rows) for name in query.gives]
 
 
 @contextmanager

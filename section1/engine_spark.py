@@ -24,6 +24,7 @@ from batch import s3_url
 from batch.errors import DataError
 from section1 import judge, parts, records
 from section1.engine import Judged, Work, judged
+from section1.lines import Verdicts, one
 from section1.records import Chunk
 from section1.settings import Settings
 from section1.spark_session import errors_of_spark, session
@@ -115,11 +116,17 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range], columns: list[
     """For the workers: a task's number becomes the records of its chunks."""
 
     def read(batches: Batches) -> Batches:
+        import pyarrow as pa
+
         for batch in batches:
             for task in batch["id"].to_pylist():
                 for position in groups[task]:
                     chunk = chunks[position]
-                    table, _ = work.with_dates(chunk, records.read(chunk, work.layout))
+                    table = records.read(chunk, work.layout)
+                    dated, _ = work.dated(chunk, table)
+                    for places, known in dated.values():
+                        for name in known.column_names:
+                            table = table.append_column(name, known[name].take(pa.array(places)))
                     yield from plain(table.select(columns)).to_batches()
 
     return read
@@ -201,7 +208,11 @@ def _write(
     import pyarrow as pa
 
     table = pa.Table.from_batches([batch])
-    some = judged(work, chunk, table, table, table, {}, b"")
+    fields = [
+        [one(table[f"{kind}_{n}"]).drop_null() for n in range(count)]
+        for kind, count in (("accepted", len(work.statement.accepted)), ("rejected", len(work.statement.rejected)))
+    ]
+    some = judged(work, chunk, table, Verdicts(one(table["failed"]).to_numpy(), *fields), {}, b"")
     for bits, rows in some.failed.items():
         verdict.failed[bits] = verdict.failed.get(bits, 0) + rows
     verdict.accepted = _append(accepted, some.accepted, verdict.accepted)

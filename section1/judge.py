@@ -12,27 +12,19 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from batch import config
 from batch.errors import ConfigError
-from section1 import query
-from section1.query import DIALECT
+from section1 import query, split
 from section1.settings import ROOT, Settings, Task
+from section1.split import Parts
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
 KEPT = 20  # statements, one per configuration
-
-
-class Match(NamedTuple):
-    """Whether an input column matches a regular expression: a column that is made before DuckDB judges."""
-
-    name: str
-    column: str
-    pattern: str
+OWN = "failed|(passed|accepted|rejected|match)_[0-9]+"  # the names of the statement's own columns
 
 
 class Statement(msgspec.Struct, frozen=True):
@@ -40,15 +32,14 @@ class Statement(msgspec.Struct, frozen=True):
 
     Spark's gives the columns of the input with source_file and record_number; `failed`, a bit per rule; and as text
     accepted_0 and so on, the fields of the successful file, and rejected_0 and so on, those that the unsuccessful
-    file adds: both null in rows that belong to the other file. For DuckDB, which judges one chunk after the other, it
-    is two: `labels` gives `failed` and the rejected fields, `fields` the accepted ones of those rows that passed.
-    Both expect the columns of `matches`. The tuples name fields and rules as the files do, in order.
+    file adds: both null in rows that belong to the other file. For DuckDB it is in parts, whose groups of columns are
+    passed_0 and so on, a boolean per rule; accepted_0 and so on; rejected_0 and so on. `after` has for each rule those
+    that must be passed before it can be failed. The other tuples name fields and rules as the files do, in order.
     """
 
     spark: str
-    labels: str
-    fields: str
-    matches: tuple[Match, ...]
+    parts: Parts
+    after: tuple[tuple[int, ...], ...]
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
     rules: tuple[str, ...]
@@ -75,7 +66,7 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, config.__file__)]
+    versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, split.__file__, config.__file__)]
     versions.append((ROOT / "Pipfile.lock").read_bytes())
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(_without_folders(task.settings)), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"
@@ -102,56 +93,26 @@ def _without_folders(settings: Settings) -> Settings:
 def _compile(task: Task) -> Statement:
     settings, output = task.settings, task.settings.output
     derived, tests, published = _checked(task)
-    accepted = [_text(sql) for (kind, _), sql in published.items() if kind == "successful"]
-    rejected = [_text(sql) for (kind, _), sql in published.items() if kind == "unsuccessful"]
-    added = [f"case when failed <> 0 then {sql} end as rejected_{n}" for n, sql in enumerate(rejected)]
-    common = f"with derived as ({derived}\n)"
-    judged = f"""{common},
-        judged as (select *, {", ".join(tests)} from derived),
-        labelled as (select *, {_bits(settings)} as failed from judged)"""
+    passed = {f"passed_{n}": f"coalesce(({test}\n), false)" for n, test in enumerate(tests)}
+    accepted = {f"accepted_{n}": _text(sql) for n, sql in enumerate(published["successful"])}
+    rejected = {f"rejected_{n}": _text(sql) for n, sql in enumerate(published["unsuccessful"])}
+    rules = list(settings.rules)
+    after = tuple(tuple(map(rules.index, settings.rule(name).after)) for name in rules)
     originals = [*(f"`{column}`" for column in settings.input.columns), "source_file", "record_number"]
-    passed = [f"case when failed = 0 then {sql} end as accepted_{n}" for n, sql in enumerate(accepted)]
-    fields = [f"{sql} as accepted_{n}" for n, sql in enumerate(accepted)]
-    matches: list[Match] = []
+    fields = [f"case when failed = 0 then {sql} end as {name}" for name, sql in accepted.items()]
+    fields += [f"case when failed <> 0 then {sql} end as {name}" for name, sql in rejected.items()]
+    spark = f"""with derived as ({derived}\n),
+        judged as (select *, {", ".join(f"{sql} as {name}" for name, sql in passed.items())} from derived),
+        labelled as (select *, {_bits(after)} as failed from judged)
+        select {", ".join([*originals, "failed", *fields])} from labelled"""
+    parts = split.split(derived, settings.input.columns, list(settings.dates), [passed, accepted, rejected])
     return Statement(
-        f"{judged} select {', '.join([*originals, 'failed', *passed, *added])} from labelled",
-        _for_duckdb(f"{judged} select {', '.join(['failed', *added])} from labelled", settings, matches),
-        _for_duckdb(f"{common} select {', '.join(fields)} from derived", settings, matches),
-        tuple(matches),
-        tuple(output.successful.columns),
-        tuple(output.unsuccessful.columns),
-        tuple(settings.rules),
+        spark, parts, after, tuple(output.successful.columns), tuple(output.unsuccessful.columns), tuple(rules)
     )
 
 
-def _for_duckdb(spark: str, settings: Settings, matches: list[Match]) -> str:
-    """The statement in DuckDB's dialect, with its tests of input columns by regular expressions made matches.
-
-    Arrow uses the same library for them, and takes half the time for it. No query can change an input column, so the
-    name alone says that it is one.
-    """
-    import sqlglot
-    from sqlglot import exp
-
-    tree = sqlglot.parse_one(spark, dialect=DIALECT)
-    columns = {column.lower(): column for column in settings.input.columns}
-    for node in list(tree.find_all(exp.RegexpLike)):
-        tested, pattern = node.this, node.expression
-        if isinstance(tested, exp.Column) and tested.name.lower() in columns and isinstance(pattern, exp.RawString):
-            column = columns[tested.name.lower()]
-            known = [m.name for m in matches if (m.column, m.pattern) == (column, pattern.this)]
-            if not known:
-                known = [f"match_{len(matches)}"]
-                matches.append(Match(known[0], column, pattern.this))
-            node.replace(exp.column(known[0]))
-    for select in tree.find_all(exp.Select):  # whatever step needs them: those that list their columns pass them on
-        if select is not tree and not select.is_star:
-            select.select(*(match.name for match in matches), copy=False)
-    return tree.sql("duckdb")
-
-
-def _checked(task: Task) -> tuple[str, list[str], dict[tuple[str, str], str]]:
-    """The query, the rules as columns, and the output columns' expressions."""
+def _checked(task: Task) -> tuple[str, list[str], dict[str, list[str]]]:
+    """The query, the rules' tests, and the expressions of the columns of both outputs."""
     settings, place = task.settings, task.document.place
 
     def sql(text: str, *keys: str) -> str:
@@ -163,13 +124,13 @@ def _checked(task: Task) -> tuple[str, list[str], dict[tuple[str, str], str]]:
     for name in settings.rules:
         test = sql(settings.rule(name).test, "rules", name, "test")
         query.check_expression(test, columns, place("rules", name, "test"), rule=True)
-        tests.append(f"coalesce(({test}\n), false) as passed_{name}")
-    published = {}
-    for kind in ("successful", "unsuccessful"):
+        tests.append(test)
+    published: dict[str, list[str]] = {"successful": [], "unsuccessful": []}
+    for kind, expressions in published.items():
         for name, text in getattr(settings.output, kind).columns.items():
             keys = ("output", kind, "columns", name)
-            published[kind, name] = sql(text, *keys)
-            query.check_expression(published[kind, name], columns, place(*keys))
+            expressions.append(sql(text, *keys))
+            query.check_expression(expressions[-1], columns, place(*keys))
     _check_reserved(task, columns)
     return derived, tests, published
 
@@ -177,23 +138,19 @@ def _checked(task: Task) -> tuple[str, list[str], dict[tuple[str, str], str]]:
 def _check_reserved(task: Task, columns: Iterable[str]) -> None:
     """Names that the statement needs for itself: those of its own columns and steps."""
     settings, where = task.settings, task.document.where
-    own = {"failed", *(f"passed_{name}" for name in settings.rules)}
-    own |= {f"accepted_{number}" for number in range(len(settings.output.successful.columns))}
-    own |= {f"rejected_{number}" for number in range(len(settings.output.unsuccessful.columns))}
-    own |= {name for name in columns if re.fullmatch("match_[0-9]+", name)}
-    if taken := {name.lower() for name in own} & set(columns):
-        raise ConfigError(f"a column may not be called {', '.join(sorted(taken))} here", where=where("query"))
+    if taken := sorted(name for name in columns if re.fullmatch(OWN, name)):
+        raise ConfigError(f"a column may not be called {', '.join(taken)} here", where=where("query"))
     if settings.input.view.lower() in query.STEPS:
         hint = "Call it for example `applications`."
         raise ConfigError(f"a view may not be called {settings.input.view}", where=where("input", "view"), hint=hint)
 
 
-def _bits(settings: Settings) -> str:
+def _bits(after: tuple[tuple[int, ...], ...]) -> str:
     """One number with a bit for each failed rule; arithmetic on booleans is cheaper than a case for each."""
     terms = []
-    for position, name in enumerate(settings.rules):
-        conditions = [f"not passed_{name}", *(f"passed_{earlier}" for earlier in settings.rule(name).after)]
-        terms.append(f"cast({' and '.join(conditions)} as bigint) * {1 << position}")
+    for rule, earlier in enumerate(after):
+        conditions = [f"not passed_{rule}", *(f"passed_{other}" for other in earlier)]
+        terms.append(f"cast({' and '.join(conditions)} as bigint) * {1 << rule}")
     return " + ".join(terms)
 
 

@@ -5,7 +5,7 @@ A field is in quotes only where it has to be, so most columns are seen as clean 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from section1.judge import Statement
 from section1.records import Chunk, Layout
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 SPECIAL = (b'"', b",", b"\n", b"\r")  # what a field may only have in quotes
 
 
+class Verdicts(NamedTuple):
+    """The bits of the rules that each record failed; the fields as text, of those that failed none, of the others."""
+
+    failed: Ints
+    accepted: list[pa.StringArray]
+    rejected: list[pa.StringArray]
+
+
 def accepted_header(statement: Statement) -> bytes:
     """The first line of the successful file."""
     return (",".join(statement.accepted) + "\n").encode()
@@ -31,16 +39,16 @@ def rejected_header(statement: Statement, layout: Layout) -> bytes:
     return (",".join(names) + "\n").encode()
 
 
-def accepted(fields: pa.Table, statement: Statement) -> list[memoryview]:
-    """The lines of the accepted rows; in other rows the fields are null."""
+def accepted(fields: list[pa.StringArray]) -> list[memoryview]:
+    """The lines of the accepted rows."""
     import pyarrow.compute as pc
 
-    columns = [_field(one(fields[f"accepted_{n}"]).drop_null()) for n in range(len(statement.accepted))]
-    return _joined(*columns[:-1], pc.binary_join_element_wise(columns[-1], "\n", ""))
+    *columns, last = map(_field, fields)
+    return _joined(*columns, pc.binary_join_element_wise(last, "\n", ""))
 
 
 def rejected(
-    chunk: Chunk, layout: Layout, records: pa.Table, labels: pa.Table, statement: Statement, text: bytes
+    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: Verdicts, statement: Statement, text: bytes
 ) -> list[memoryview]:
     """The lines of the rejected rows: the original fields, then where they came from and what they failed.
 
@@ -51,19 +59,17 @@ def rejected(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    failed = one(labels["failed"])
-    rows = np.flatnonzero(failed.to_numpy())
+    rows = np.flatnonzero(verdicts.failed)
     places = pa.array(rows)
     originals = _cut_out(chunk, layout, records, rows, text) or [
         _field(one(records[name].take(places))) for name in layout.columns
     ]
     source = _field(one(records["source_file"].take(places))) if layout.carried else _text(chunk.source_file)
     number = one(records["record_number"].take(places)).cast(pa.string())
-    added = [_field(one(labels[f"rejected_{n}"].take(places))) for n in range(len(statement.rejected))]
-    combinations = pc.dictionary_encode(failed.take(places))
+    combinations = pc.dictionary_encode(pa.array(verdicts.failed[rows]))
     names = [";".join(statement.failed_rules(bits)) + "\n" for bits in combinations.dictionary.to_pylist()]
     failures = pa.array(names, pa.string()).take(combinations.indices)
-    return _joined(*originals, source, number, *added, failures)
+    return _joined(*originals, source, number, *map(_field, verdicts.rejected), failures)
 
 
 def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: bytes) -> list[pa.StringArray]:

@@ -10,14 +10,16 @@ from collections import Counter
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batch.errors import ConfigError
-from section1 import dates, job
-from section1.dates import AMBIGUOUS, OK, UNREADABLE, Decision, Evidence, Shape
+from section1 import dates, days, job
+from section1.dates import AMBIGUOUS, OK, STATUSES, UNREADABLE, Decision, Evidence, Shape
+from section1.days import Known
 from section1.settings import load
 
 settings.register_profile("unhurried", deadline=None)
@@ -175,8 +177,9 @@ def test_the_columns_of_a_date(some: list[date], key: bytes) -> None:
     assert [day for _, day in found] == [None, *some]
     shapes = [dates.parse_shape("99/99/9999")]
     values = pa.array(["x", *(f"{day:%d/%m/}{day.year:04}" for day in some)], pa.string())
-    days, status = dates.read(len(values), dates.readings(values, shapes), {"99/99/9999": decided("day_first")})
-    columns = {name: array.to_pylist() for name, array in dates.columns("b", days, status, key).items()}
+    read_as = dates.read(len(values), dates.readings(values, shapes), {"99/99/9999": decided("day_first")})
+    places, known = Known("b", key).dated(*read_as)
+    columns = known.take(pa.array(places)).to_pydict()
     texts = [day.isoformat().replace("-", "") for day in some]
     sign = hmac.new(key, b"", "sha256") if key else hashlib.sha256()
     digests = []
@@ -194,8 +197,28 @@ def test_the_columns_of_a_date(some: list[date], key: bytes) -> None:
 
 def test_the_check_value_of_the_challenge() -> None:
     found = dates.readings(pa.array(["1971-07-03"]), [dates.parse_shape("9999-99-99")])
-    columns = dates.columns("b", *dates.read(1, found, {"9999-99-99": decided("month_first")}), b"")
-    assert columns["b_digest"][0].as_py().startswith("fc7cb")
+    places, known = Known("b", b"").dated(*dates.read(1, found, {"9999-99-99": decided("month_first")}))
+    assert known["b_digest"][places[0]].as_py().startswith("fc7cb")
+
+
+@given(st.lists(st.lists(st.one_of(st.dates(), st.sampled_from(["unreadable", "ambiguous"])), max_size=8), max_size=6))
+@pytest.mark.parametrize("most", [0, 7])
+def test_readings_that_were_known_before_stay_as_they_are(most: int, parts: list[list[date | str]]) -> None:
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(days, "MOST_KNOWN", most)  # so few that some are forgotten
+        known = Known("b", b"")
+        for part in parts:
+            numbers = [(day - date(1970, 1, 1)).days if isinstance(day, date) else 0 for day in part]
+            status = [OK if isinstance(day, date) else STATUSES.index(day) for day in part]
+            found.append(known.dated(np.array(numbers, np.int32), np.array(status, np.int8)))
+            assert len(found[-1].known) <= max(most, 2 + max(map(len, parts)))
+    for part, (places, readings) in zip(parts, found, strict=True):
+        rows = readings.take(pa.array(places)).to_pylist()
+        assert [row["b_date"] or row["b_status"] for row in rows] == part
+        assert [row["b_ymd"] for row in rows] == [
+            day.isoformat().replace("-", "") if isinstance(day, date) else None for day in part
+        ]
 
 
 # The published applications, judged by plain Python

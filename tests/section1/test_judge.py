@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 from small_task import FIRST, Make, maker
 
 from batch.errors import ConfigError
 from section1 import engine_duckdb, judge, lines, query, settings
+from section1.days import Dated
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Task
 
@@ -128,7 +130,7 @@ def test_what_differs_from_run_to_run_is_refused(task: Make, call: str) -> None:
         ("select name, email from applications", 1, "the query's result lacks birth_date,", "Begin with `select *, `."),
         ("select * except (email) from applications", 1, "the query's result lacks email", "Begin with"),
         ("select *, name as full_name, 1 as failed from applications", 1, "not be called failed", ""),
-        ("select *, name as full_name, 1 as Passed_Name from applications", 1, "not be called passed_name", ""),
+        ("select *, name as full_name, 1 as Passed_0 from applications", 1, "not be called passed_0", ""),
         ("select *, name as full_name, 1 as accepted_0 from applications", 1, "not be called accepted_0", ""),
         ("select *,\n\n date '${as_off}' as x from applications", 3, "unknown parameter `${as_off}`", "`as_of`"),
         ("select *,\n name rlike 'a$' as x from applications", 2, "a lone `$`", "`$$`"),
@@ -299,12 +301,13 @@ def judged(made: Task, rows: list[tuple[str, ...]]) -> list[Verdict]:
             )
         view, statement = made.settings.input.view, judge.statement(made, None)
         records = connection.sql(f"from {view} order by record_number").to_arrow_table()
-        labels, fields = engine_duckdb.Judge(connection, statement, view, records).verdicts(records)
+        dated = {name: Dated(np.arange(len(records)), records) for name in made.settings.dates}
+        found = engine_duckdb.Judge(connection, statement, view).verdicts(records, dated)
     layout = Layout(tuple(made.settings.input.columns), 1 << 20)
     chunk = Chunk("", 0, 0, "a,b.csv", layout.columns, 1, len(rows), False, 0)
-    good = csv_rows(lines.accepted(fields, statement))
-    bad = csv_rows(lines.rejected(chunk, layout, records, labels, statement, b""))
-    bits = labels["failed"].to_pylist()
+    good = csv_rows(lines.accepted(found.accepted))
+    bad = csv_rows(lines.rejected(chunk, layout, records, found, statement, b""))
+    bits = found.failed.tolist()
     return [Verdict(failed, None if failed else next(good), next(bad) if failed else None) for failed in bits]
 
 

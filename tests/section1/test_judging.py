@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from applications import BAD, GOOD, config, run, write
@@ -17,7 +18,9 @@ from hypothesis import strategies as st
 
 from section1 import lines
 from section1.judge import Statement
+from section1.lines import Verdicts
 from section1.records import Chunk, Layout, load, read
+from section1.split import Parts
 
 EITHER = "Ada Lovelace,ada@example.com,01/02/1990,12345678\n"
 DAY_FIRST = "Bob Lovelace,bob@example.com,25/12/1990,12345678\n"
@@ -69,7 +72,7 @@ def test_the_proof_may_stand_anywhere(tmp_path: Path, files: list[str], fallback
 
 
 texts = st.text(st.sampled_from('ab ,"\n\ré€'), max_size=4)
-STATEMENT = Statement("", "", "", (), ("x", "y"), ("z",), ("first", "second"))
+STATEMENT = Statement("", Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), ("first", "second"))
 
 
 @settings(deadline=None)
@@ -77,17 +80,14 @@ STATEMENT = Statement("", "", "", (), ("x", "y"), ("z",), ("first", "second"))
 def test_lines_are_what_a_csv_reader_understands(rows: list[tuple[str, str, int]], name: str, before: int) -> None:
     everything = [("x", "y", 0)] * before + rows  # the tables may be parts of larger ones
     a, b, failed = (list(column) for column in zip(*everything, strict=True)) if everything else ([], [], [])
-    numbers = list(range(7, 7 + len(everything)))
-    types = [pa.string(), pa.string(), pa.int64(), pa.int64()]
-    arrays = [pa.array(values, kind) for values, kind in zip((a, b, failed, numbers), types, strict=True)]
-    names = ["a", "b", "failed", "record_number"]
-    table = pa.table(arrays, names=names).slice(before)
-    passed = [x if bits == 0 else None for x, bits in zip(a, failed, strict=True)]
-    fields = {"accepted_0": pa.array(passed, pa.string()), "accepted_1": pa.array(passed, pa.string())}
-    labels = table.append_column("rejected_0", table["b"])
+    arrays = [pa.array(a, pa.string()), pa.array(b, pa.string()), pa.array(range(7, 7 + len(a)), pa.int64())]
+    table = pa.table(arrays, names=["a", "b", "record_number"]).slice(before)
+    passed = pa.array(["x"] * before + [x for x, _, bits in rows if not bits], pa.string()).slice(before)
+    added = pa.array(["x"] * before + [y for _, y, bits in rows if bits], pa.string()).slice(before)
+    verdicts = Verdicts(np.array(failed[before:], np.uint8), [passed, passed], [added])
     chunk = Chunk("", 0, 0, name, ("a", "b"), 1, len(rows), False, 0)
-    good = b"".join(lines.accepted(pa.table(fields).slice(before), STATEMENT)).decode()
-    bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, labels, STATEMENT, b"")).decode()
+    good = b"".join(lines.accepted(verdicts.accepted)).decode()
+    bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, verdicts, STATEMENT, b"")).decode()
     assert list(csv.reader(io.StringIO(good, newline=""), strict=True)) == [[x, x] for x, _, bits in rows if bits == 0]
     rules = {1: "first", 2: "second", 3: "first;second"}
     assert list(csv.reader(io.StringIO(bad, newline=""), strict=True)) == [
@@ -98,14 +98,19 @@ def test_lines_are_what_a_csv_reader_understands(rows: list[tuple[str, str, int]
 @pytest.mark.parametrize("header", [("a", "b"), ("b", "a")])
 def test_cut_out_lines_are_the_joined_ones_whatever_ends_them(tmp_path: Path, header: tuple[str, ...]) -> None:
     layout, path = Layout(("a", "b"), 100), tmp_path / "a.csv"
-    labels = pa.table({"failed": [1, 3, 0, 2], "rejected_0": ["", "u", None, "v"]})
+    failed = np.array([1, 3, 0, 2], np.uint8)
+    verdicts = Verdicts(failed, [], [pa.array(["", "u", "v"])])
+    single = [
+        Verdicts(failed[n : n + 1], [], [pa.array(added, pa.string())])
+        for n, added in enumerate([[""], ["u"], [], ["v"]])
+    ]
     for ends in itertools.product(("\n", "\r\n", "\r"), ("\n", "\r\n"), ("\n", "\r\n"), ("", "\n", "\r\n", "\r")):
         text = "".join(map("".join, zip(("x,y", ",", "é ,z", "1,2"), ends, strict=True))).encode()
         path.write_bytes(text)
         chunk = Chunk(str(path), 0, len(text), "a.csv", header, 1, 4, True, 0)
         records = read(chunk, layout)
-        joined = b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, b""))
-        assert b"".join(lines.rejected(chunk, layout, records, labels, STATEMENT, load(chunk))) == joined, ends
+        joined = b"".join(lines.rejected(chunk, layout, records, verdicts, STATEMENT, b""))
+        assert b"".join(lines.rejected(chunk, layout, records, verdicts, STATEMENT, load(chunk))) == joined, ends
         assert joined.count(b"\n") == 3
-        parts = [lines.rejected(chunk, layout, records[n : n + 1], labels[n : n + 1], STATEMENT, b"") for n in range(4)]
+        parts = [lines.rejected(chunk, layout, records[n : n + 1], single[n], STATEMENT, b"") for n in range(4)]
         assert b"".join(block for blocks in parts for block in blocks) == joined, "Spark cuts a chunk into batches"
