@@ -179,9 +179,18 @@ class Judge:
             if name in self._readings:
                 derived = self._readings[name].execute(known.select(self._readings[name].query.reads))
                 for column in derived.column_names:
-                    told = told.append_column(column, derived[column])
+                    told = told.append_column(column, self._shared(column, derived[column]))
             self._known[name] = known, told
         return told
+
+    def _shared(self, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """A column of a date's readings, as a dictionary where it is a text to publish."""
+        import pyarrow as pa
+
+        publish = pa.types.is_string(texts.type) and not any(
+            name in query.reads for query in self._statement.parts.groups
+        )
+        return texts.dictionary_encode() if publish else texts
 
 
 def _given(prepared: Prepared, columns: Columns, rows: Ints | None = None) -> list[pa.Array]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Ints = np.ndarray[Any, np.dtype[Any]]
 
+FEW = 1 << 10  # texts that are made for all combinations of what they are made of
 SPECIAL = (b'"', b",", b"\n", b"\r")  # what a field may only have in quotes
 
 
@@ -67,9 +68,15 @@ def rejected(
     source = _field(one(records["source_file"].take(places))) if layout.carried else _text(chunk.source_file)
     number = one(records["record_number"].take(places)).cast(pa.string())
     combinations = pc.dictionary_encode(pa.array(verdicts.failed[rows]))
-    names = [";".join(statement.failed_rules(bits)) + "\n" for bits in combinations.dictionary.to_pylist()]
-    failures = pa.array(names, pa.string()).take(combinations.indices)
-    return _joined(*originals, source, number, *map(_field, verdicts.rejected), failures)
+    ends = [";".join(statement.failed_rules(bits)) + "\n" for bits in combinations.dictionary.to_pylist()]
+    indices, fields = combinations.indices.to_numpy(), list(verdicts.rejected)
+    while fields and isinstance(last := fields[-1], pa.DictionaryArray) and len(last.dictionary) * len(ends) < FEW:
+        indices = last.indices.to_numpy() * len(ends) + indices  # to join fields costs more than to look their text up
+        ends = [f"{text},{end}" for text in _field(last.dictionary).to_pylist() for end in ends]
+        fields.pop()
+    return _joined(
+        *originals, source, number, *map(_field, fields), pa.array(ends, pa.string()).take(pa.array(indices))
+    )
 
 
 def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: bytes) -> list[pa.StringArray]:
@@ -102,10 +109,13 @@ def _joined(*fields: pa.StringArray | str) -> list[memoryview]:
     return [memoryview(text)[: _offsets(lines)[-1]]] if text is not None and len(lines) else []
 
 
-def _field(texts: pa.StringArray) -> pa.StringArray:
+def _field(texts: pa.StringArray | pa.DictionaryArray) -> pa.StringArray:
     """Texts as CSV fields."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    if isinstance(texts, pa.DictionaryArray):
+        texts = texts.dictionary_decode()
     offsets, text = _offsets(texts), texts.buffers()[2]
     if text is None or not len(texts):
         return texts
