@@ -76,22 +76,30 @@ STATEMENT = Statement("", Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), ("fir
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(texts, texts, st.integers(0, 3)), max_size=8), texts, st.integers(0, 2))
-def test_lines_are_what_a_csv_reader_understands(rows: list[tuple[str, str, int]], name: str, before: int) -> None:
+@given(st.lists(st.tuples(texts, texts, st.integers(0, 3)), max_size=8), texts, st.integers(0, 2), st.integers(0, 2))
+@pytest.mark.parametrize("few", [0, lines.FEW])
+def test_lines_are_what_a_csv_reader_understands(
+    few: int, rows: list[tuple[str, str, int]], name: str, before: int, shared: int
+) -> None:
     everything = [("x", "y", 0)] * before + rows  # the tables may be parts of larger ones
     a, b, failed = (list(column) for column in zip(*everything, strict=True)) if everything else ([], [], [])
     arrays = [pa.array(a, pa.string()), pa.array(b, pa.string()), pa.array(range(7, 7 + len(a)), pa.int64())]
     table = pa.table(arrays, names=["a", "b", "record_number"]).slice(before)
     passed = pa.array(["x"] * before + [x for x, _, bits in rows if not bits], pa.string()).slice(before)
     added = pa.array(["x"] * before + [y for _, y, bits in rows if bits], pa.string()).slice(before)
-    verdicts = Verdicts(np.array(failed[before:], np.uint8), [passed, passed], [added])
+    some = [added, *(added.dictionary_encode() for _ in range(shared))]
+    verdicts = Verdicts(np.array(failed[before:], np.uint8), [passed, passed.dictionary_encode()], some)
     chunk = Chunk("", 0, 0, name, ("a", "b"), 1, len(rows), False, 0)
     good = b"".join(lines.accepted(verdicts.accepted)).decode()
-    bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, verdicts, STATEMENT, b"")).decode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "FEW", few)
+        bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, verdicts, STATEMENT, b"")).decode()
     assert list(csv.reader(io.StringIO(good, newline=""), strict=True)) == [[x, x] for x, _, bits in rows if bits == 0]
     rules = {1: "first", 2: "second", 3: "first;second"}
     assert list(csv.reader(io.StringIO(bad, newline=""), strict=True)) == [
-        [x, y, name, str(n), y, rules[bits]] for n, (x, y, bits) in enumerate(rows, 7 + before) if bits
+        [x, y, name, str(n), *[y] * (1 + shared), rules[bits]]
+        for n, (x, y, bits) in enumerate(rows, 7 + before)
+        if bits
     ]
 
 

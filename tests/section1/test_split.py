@@ -93,7 +93,7 @@ LISTED = f"""
 """
 TWICE = f"""
     with a as (select *, {ADULT} as adult from applications),
-    b as (select * except (adult), name as first, name as adult from a)
+    b as (select * except (adult), adult as first, birth_date is null as adult from a)
     select * from b
 """
 
@@ -112,7 +112,7 @@ def plus(columns: str) -> str:
         (plus("birth_date as born_on, birth_ymd as text"), "born_on is not null", {"born_on", "text", "passed_1"}),
         (STEPS, "fine", {"adult", "odd", "fine", "passed_1"}),
         (LISTED, "both", {"adult"}),
-        (TWICE, "adult = first", set()),
+        (TWICE, "adult or first", set()),
         (plus("name rlike r'^[A-Z]' as upper_case"), "upper_case", set()),
         (plus("1 as one"), "one = 1", set()),
         (plus("coalesce(birth_ymd, name) as mixed"), "mixed <> ''", set()),
