@@ -18,7 +18,7 @@ import msgspec
 
 from batch import config
 from batch.errors import ConfigError
-from section1 import query
+from section1 import judge_spark, query
 from section1.query import DIALECT
 from section1.settings import ROOT, Settings, Task
 
@@ -28,7 +28,7 @@ KEPT = 20  # statements, one per configuration
 
 
 class Match(NamedTuple):
-    """Whether an input column matches a regular expression: a column that is made before DuckDB judges."""
+    """Whether an input column matches a regular expression: a column that is made before an engine judges."""
 
     name: str
     column: str
@@ -38,11 +38,12 @@ class Match(NamedTuple):
 class Statement(msgspec.Struct, frozen=True):
     """The judging statement, over the view that the settings name, and what becomes of its result.
 
-    Spark's gives the columns of the input with source_file and record_number; `failed`, a bit per rule; and as text
-    accepted_0 and so on, the fields of the successful file, and rejected_0 and so on, those that the unsuccessful
-    file adds: both null in rows that belong to the other file. For DuckDB, which judges one chunk after the other, it
-    is two: `labels` gives `failed` and the rejected fields, `fields` the accepted ones of those rows that passed.
-    Both expect the columns of `matches`. The tuples name fields and rules as the files do, in order.
+    Spark's gives the record_number; `failed`, a bit per rule; and as text accepted_0 and so on, the fields of the
+    successful file, and rejected_0 and so on, those that the unsuccessful file adds: both null in rows that belong to
+    the other file. It needs no more than `spark_columns`, some of which are matches. For DuckDB, which judges one
+    chunk after the other, it is two: `labels` gives `failed` and the rejected fields, `fields` the accepted ones of
+    those rows that passed. Both expect the columns of `matches`. The other tuples name fields and rules as the files
+    do, in order.
     """
 
     spark: str
@@ -52,6 +53,7 @@ class Statement(msgspec.Struct, frozen=True):
     accepted: tuple[str, ...]
     rejected: tuple[str, ...]
     rules: tuple[str, ...]
+    spark_columns: tuple[str, ...] = ()
 
     def failed_rules(self, bits: int) -> list[str]:
         """The names of the rules whose bits are set."""
@@ -75,7 +77,7 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, config.__file__)]
+    versions = [Path(str(path)).read_bytes() for path in (__file__, judge_spark.__file__, query.__file__, config.__file__)]
     versions.append((ROOT / "Pipfile.lock").read_bytes())
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(_without_folders(task.settings)), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"
@@ -109,18 +111,22 @@ def _compile(task: Task) -> Statement:
     judged = f"""{common},
         judged as (select *, {", ".join(tests)} from derived),
         labelled as (select *, {_bits(settings)} as failed from judged)"""
-    originals = [*(f"`{column}`" for column in settings.input.columns), "source_file", "record_number"]
     passed = [f"case when failed = 0 then {sql} end as accepted_{n}" for n, sql in enumerate(accepted)]
     fields = [f"{sql} as accepted_{n}" for n, sql in enumerate(accepted)]
     matches: list[Match] = []
+    labels = _for_duckdb(f"{judged} select {', '.join(['failed', *added])} from labelled", settings, matches)
+    accepted_fields = _for_duckdb(f"{common} select {', '.join(fields)} from derived", settings, matches)
+    whole = f"{judged} select {', '.join(['record_number', 'failed', *passed, *added])} from labelled"
+    spark, spark_columns = judge_spark.for_spark(whole, matches, schema(settings))
     return Statement(
-        f"{judged} select {', '.join([*originals, 'failed', *passed, *added])} from labelled",
-        _for_duckdb(f"{judged} select {', '.join(['failed', *added])} from labelled", settings, matches),
-        _for_duckdb(f"{common} select {', '.join(fields)} from derived", settings, matches),
+        spark,
+        labels,
+        accepted_fields,
         tuple(matches),
         tuple(output.successful.columns),
         tuple(output.unsuccessful.columns),
         tuple(settings.rules),
+        spark_columns,
     )
 
 

@@ -162,6 +162,8 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),  # no limit: it would be checked at each row
         **place,
         **settings.spark.conf,
     }
