@@ -15,12 +15,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from batch import s3_url
+from batch import imports, s3_url
 from batch.errors import DataError
 from section1 import judge, parts, records
 from section1.engine import Judged, Work, judged
@@ -59,14 +60,18 @@ class Verdict(msgspec.Struct):
     origins: list[tuple[str, int]]
 
 
-def judging(settings: Settings, work: Work, chunks: list[Chunk]) -> Generator[Judged]:
-    """Verdicts in the order of the chunks. Raises EngineError when Java is missing or Spark fails."""
-    if not chunks:
-        return
-    with session(settings, sum(chunk.length for chunk in chunks)) as spark:
-        chunks = _seen_by_workers(work, chunks)
+def judging(settings: Settings, work: Work, size: int, take_in: Callable[[], list[Chunk]]) -> Generator[Judged]:
+    """Verdicts in the order of the chunks, which are taken in while Spark starts. `size` is that of all in bytes.
+
+    Raises EngineError when Java is missing or Spark fails.
+    """
+    chunks: list[Chunk] = []
+    with session(settings, size, lambda: chunks.extend(take_in())) as spark:
+        if not chunks:
+            return
+        seen = _seen_by_workers(work, chunks)
         with errors_of_spark():
-            answers = [row[0] for row in plan(spark, settings, work, chunks).collect()]
+            answers = [row[0] for row in plan(spark, settings, work, seen).collect()]
         verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
         if [verdict.position for verdict in verdicts] != list(range(len(chunks))):
             raise DataError("Spark's answers do not match the chunks of the input", hint="Nothing was published.")
@@ -119,6 +124,7 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
     columns = list(work.statement.spark_columns)
 
     def read(batches: Batches) -> Batches:
+        _without_pandas()
         for batch in batches:
             for task in batch["id"].to_pylist():
                 for position in groups[task]:
@@ -127,6 +133,12 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
                     yield from plain(_with_matches(work.statement, table).select(columns)).to_batches()
 
     return read
+
+
+@cache
+def _without_pandas() -> None:
+    """Keep pyarrow from importing pandas, as it does where that is installed: 0.2 s for nothing in each worker."""
+    imports.refuse("pandas")
 
 
 def _with_matches(statement: Statement, table: pa.Table) -> pa.Table:
@@ -157,6 +169,7 @@ def _writer(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
         import pyarrow as pa
         from pyspark import TaskContext
 
+        _without_pandas()
         context = TaskContext.get()
         assert context is not None, "this runs in Spark's workers"
         group = groups[context.partitionId()]

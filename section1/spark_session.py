@@ -13,16 +13,20 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch import imports
 from batch.errors import EngineError
+from section1.class_archive import Archive
+from section1.judge import COMPILED
 from section1.settings import ENDPOINT, REGION, ROOT, Settings
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 JAVA = 17
@@ -44,10 +48,13 @@ NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --
 
 
 @contextmanager
-def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
-    """Spark as configured, stopped at the end; where a session is active already, that one, which stays.
+def session(
+    settings: Settings, size: int = 0, meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[SparkSession]:
+    """Spark as configured, ended with its Java; where a session is active already, that one, which stays.
 
-    `size` is that of the input in bytes: a small one is not worth Java's best compiler.
+    `size` is that of the input in bytes: a small one is not worth Java's best compiler. `meanwhile` is called while
+    Spark starts, and has returned when there is a session.
 
     Raises EngineError where Spark cannot be started.
     """
@@ -55,34 +62,45 @@ def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     for name in ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print values
         logging.getLogger(name).disabled = True
+    import pyspark
     from pyspark.sql import SparkSession
 
     active = SparkSession.getActiveSession()
     if active is not None:
+        meanwhile()
         yield active
         return
-    spark = _start(settings, size)
-    try:
-        with tempfile.TemporaryDirectory(prefix="section1-") as folder:
-            if not settings.spark.master.startswith("local"):
-                spark.sparkContext.addPyFile(_packed(folder))
-                _wait_for_workers(spark)
-            yield spark
-    finally:
-        spark.stop()
+    archive = Archive(_find_java(), os.path.dirname(pyspark.__file__), COMPILED)
+    with ExitStack() as stack:
+        context = _started(settings, size, archive, meanwhile, stack)
+        if not settings.spark.master.startswith("local"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="section1-"))
+            context.addPyFile(_packed(folder))
+            _wait_for_workers(context)
+        yield SparkSession(context)
 
 
-def _start(settings: Settings, size: int) -> SparkSession:
-    """Start the JVM and the session. What Java prints goes to a file that nobody sees unless the start fails."""
+def _started(
+    settings: Settings, size: int, archive: Archive, meanwhile: Callable[[], None], stack: ExitStack
+) -> SparkContext:
+    """Start Spark in a thread, with something to do in this one; the stack ends it."""
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(_start, settings, size, archive.options())
+        stack.callback(lambda: None if starting.exception() else _end(starting.result(), archive))
+        meanwhile()
+        return starting.result()
+
+
+def _start(settings: Settings, size: int, archive: str) -> SparkContext:
+    """Start the JVM and in it Spark. What Java prints goes to a file that nobody sees unless the start fails."""
     from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkException
     from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
 
-    _find_java()
     _check_master(settings.spark.master)
-    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, size).items()))
+    conf = SparkConf(loadDefaults=False).set("spark.driver.defaultJavaOptions", archive)
+    conf.setAll(list(configuration(settings, size).items()))
     os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
         "PYSPARK_PYTHON", sys.executable
     )
@@ -96,12 +114,25 @@ def _start(settings: Settings, size: int) -> SparkSession:
             printed.seek(0)
             raise _not_started(printed.read().decode(errors="replace")) from error
         try:
-            spark = SparkSession(SparkContext(conf=conf, gateway=gateway))
+            return SparkContext(conf=conf, gateway=gateway)
         except (Py4JError, PySparkException) as error:
             gateway.shutdown()
             what = str(error).partition("\n\tat ")[0].splitlines()[-1]
             raise EngineError(f"Spark did not start: {what}", hint=f"Its master is {settings.spark.master}.") from error
-    return spark
+
+
+def _end(context: SparkContext, archive: Archive) -> None:
+    """Stop Spark and its JVM: a later session of this process starts a new one."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    context.stop()
+    assert gateway is not None
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    SparkContext._gateway = SparkContext._jvm = None
+    if archive.making:
+        archive.keep(gateway.proc)
 
 
 def _check_master(master: str) -> None:
@@ -121,16 +152,16 @@ def _check_master(master: str) -> None:
     raise EngineError(f"Spark's master {master} cannot be reached", hint=NO_MASTER)
 
 
-def _wait_for_workers(spark: SparkSession) -> None:
+def _wait_for_workers(context: SparkContext) -> None:
     """Wait for a cluster's first executor: Spark itself waits for ever, and does not know the cores before.
 
     Raises EngineError where none comes.
     """
     from py4j.protocol import Py4JError
 
-    master, end = spark.sparkContext.master, time.monotonic() + PATIENCE
+    master, end = context.master, time.monotonic() + PATIENCE
     try:
-        while spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts
+        while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts
             if time.monotonic() > end:
                 raise EngineError(f"no worker of {master} took the job within {PATIENCE} s", hint=NO_WORKER)
             time.sleep(0.05)
