@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from batch import imports
@@ -44,6 +45,7 @@ NO_MASTER = "Is it running, and is its address right? Or run with --engine duckd
 NO_WORKER = (
     "Are its workers alive, with spark.executor.memory (1g) free? The master's page says. Or run with --engine duckdb."
 )
+_ending: list[Thread] = []  # at most one that is not over
 NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
 
 
@@ -65,6 +67,8 @@ def session(
     import pyspark
     from pyspark.sql import SparkSession
 
+    while _ending:
+        _ending.pop().join()
     active = SparkSession.getActiveSession()
     if active is not None:
         meanwhile()
@@ -122,7 +126,18 @@ def _start(settings: Settings, size: int, archive: str) -> SparkContext:
 
 
 def _end(context: SparkContext, archive: Archive) -> None:
-    """Stop Spark and its JVM: a later session of this process starts a new one."""
+    """End Spark and its JVM in a thread: pyspark sleeps most of a second meanwhile, and nobody needs to wait for that.
+
+    A process that ends before closes the JVM's input, which ends it, too.
+    """
+    thread = Thread(target=_stop, args=[context, archive], daemon=True)
+    thread.start()
+    _ending.append(thread)
+    if archive.making:
+        thread.join()
+
+
+def _stop(context: SparkContext, archive: Archive) -> None:
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway
@@ -130,7 +145,7 @@ def _end(context: SparkContext, archive: Archive) -> None:
     assert gateway is not None
     gateway.shutdown()
     gateway.proc.stdin.close()
-    SparkContext._gateway = SparkContext._jvm = None
+    SparkContext._gateway = SparkContext._jvm = None  # a later session of this process starts a JVM of its own
     if archive.making:
         archive.keep(gateway.proc)
 
