@@ -1,4 +1,4 @@
-"""An archive of the classes that Spark loads (Java's AppCDS), with which Spark starts in little more than half the time.
+"""An archive of the classes that Spark loads (Java's AppCDS), with which it starts in little more than half the time.
 
 The first run with an installed Java and Spark makes it: its Java writes the archive when it ends, which takes some
 seconds more. Java itself checks that an archive fits its jars and goes without one that does not.

@@ -5,7 +5,9 @@ The plan is a straight line without a shuffle, so every partition keeps the orde
     Range (one row per task) -> read chunks (Python) -> the judging statement (JVM) -> write lines (Python)
 
 A row takes long on its way into the JVM and out again. So the statement gets no column that it does not name, gives
-no column that is in the input, and both steps in Python read the input for themselves. A task writes the lines of both outputs into part files of its own and answers with one small row per chunk; the
+no column that is in the input, and both steps in Python read the input for themselves.
+
+A task writes the lines of both outputs into part files of its own and answers with one small row per chunk; the
 driver puts the parts together. Names of part files are new for each attempt, so nobody reads what a killed or
 repeated task left behind.
 """
@@ -28,7 +30,8 @@ from section1.engine import Judged, Work, judged
 from section1.judge import Statement
 from section1.records import Chunk
 from section1.settings import Settings
-from section1.spark_session import errors_of_spark, session
+from section1.spark_errors import errors_of_spark
+from section1.spark_session import session
 
 if TYPE_CHECKING:
     import pyarrow as pa

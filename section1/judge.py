@@ -77,7 +77,9 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(str(path)).read_bytes() for path in (__file__, judge_spark.__file__, query.__file__, config.__file__)]
+    versions = [
+        Path(str(path)).read_bytes() for path in (__file__, judge_spark.__file__, query.__file__, config.__file__)
+    ]
     versions.append((ROOT / "Pipfile.lock").read_bytes())
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(_without_folders(task.settings)), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"

@@ -30,7 +30,8 @@ def for_spark(text: str, matches: Iterable[Match], columns: Iterable[str]) -> tu
     places = {token.start: place for place, token in enumerate(tokens)}
     names = {(match.column.lower(), match.pattern): match.name for match in matches if _is_re2(match.pattern)}
     for node in sorted(tree.find_all(exp.RegexpLike), key=_start, reverse=True):
-        if name := names.get(_tested(node)):
+        tested = _tested(node)
+        if tested and (name := names.get(tested)):
             place = places[_start(node)]
             column, operator, pattern = tokens[place : place + 3]
             if (operator.token_type, pattern.token_type) == (TokenType.RLIKE, TokenType.RAW_STRING):

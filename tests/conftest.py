@@ -18,6 +18,7 @@ from batch.postgres import Database
 
 for name in ("SECTION1_SCHEDULE", "SECTION1_MASTER"):  # the container's, where the tests run in it
     os.environ.pop(name, None)
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "")  # tests make no archive of Spark's classes, but for those of it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

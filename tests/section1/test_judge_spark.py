@@ -8,7 +8,11 @@ from section1 import judge_spark
 from section1.judge import Match
 
 COLUMNS = ("name", "email", "birth_date", "birth_digest", "record_number")
-MATCHES = (Match("match_0", "name", "^a\\z"), Match("match_1", "email", "b'"), Match("match_2", "name", "(?=only Java)"))
+MATCHES = (
+    Match("match_0", "name", "^a\\z"),
+    Match("match_1", "email", "b'"),
+    Match("match_2", "name", "(?=only Java)"),
+)
 
 
 def select(*expressions: str) -> str:
