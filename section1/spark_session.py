@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 JAVA = 17
 SMALL = 64 << 20  # bytes; with up to a million records the start outweighs the work
+TINY = 8 << 20  # bytes; a hundred thousand records are judged before Spark has compiled the statement
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 FAST_JAVA = "-XX:+UseParallelGC"
 SILENT_JAVA = "-Dlog4j2.level=OFF"  # workers keep and show what executors print, and Spark's errors quote values
@@ -40,15 +41,15 @@ NO_MASTER = "Is it running, and is its address right? Or run with --engine duckd
 NO_WORKER = (
     "Are its workers alive, with spark.executor.memory (1g) free? The master's page says. Or run with --engine duckdb."
 )
-_ending: list[Thread] = []  # at most one that is not over
 NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
+_ending: list[Thread] = []  # at most one that is not over
 
 
 @contextmanager
 def session(settings: Settings, size: int = 0, meanwhile: Callable[[], None] = lambda: None) -> Iterator[SparkSession]:
     """Spark as configured, ended with its Java; where a session is active already, that one, which stays.
 
-    `size` is that of the input in bytes: a small one is not worth Java's best compiler. `meanwhile` is called while
+    `size` is that of the input in bytes: a small one is not worth the best compilers. `meanwhile` is called while
     Spark starts, and has returned when there is a session.
 
     Raises EngineError where Spark cannot be started.
@@ -201,6 +202,7 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.codegen.wholeStage": str(size > TINY).lower(),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
         "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),  # no limit: it would be checked at each row
         **place,

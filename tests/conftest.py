@@ -55,7 +55,8 @@ def spark() -> Iterator[Any]:
         pytest.skip("Java is not installed")
     from section1 import settings, spark_session
 
-    with spark_session.session(settings.load("section1_process.yaml", []).settings) as session:
+    compiled = spark_session.TINY + 1  # tests with processes of their own have smaller inputs
+    with spark_session.session(settings.load("section1_process.yaml", []).settings, compiled) as session:
         yield session
 
 
