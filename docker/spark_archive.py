@@ -82,8 +82,10 @@ def main() -> None:
     spark = SparkSession(SparkContext(conf=conf, gateway=gateway))
     schema = "name string, mobile string, birth date, source string, number bigint"
     spark.range(0, 4, 1, 4).mapInArrow(read, schema).createOrReplaceTempView("rows")
-    answers = spark.sql(QUERY).mapInArrow(write, "verdict binary").collect()
-    assert sum(int(row[0]) for row in answers) == 4000, answers
+    for compiled in ("true", "false"):  # large inputs, and tiny ones
+        spark.conf.set("spark.sql.codegen.wholeStage", compiled)
+        answers = spark.sql(QUERY).mapInArrow(write, "verdict binary").collect()
+        assert sum(int(row[0]) for row in answers) == 4000, answers
     spark.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()

@@ -17,8 +17,8 @@ from section1.days import Dated
 from section1.engine import Judged, Work, judged
 from section1.intake import Portion
 from section1.judge import Statement
+from section1.judge_duckdb import READINGS, Query
 from section1.lines import Verdicts, one
-from section1.split import READINGS, Query
 
 if TYPE_CHECKING:
     import duckdb

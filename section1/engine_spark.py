@@ -4,6 +4,9 @@ The plan is a straight line without a shuffle, so every partition keeps the orde
 
     Range (one row per task) -> read chunks (Python) -> the judging statement (JVM) -> write lines (Python)
 
+A row takes long on its way into the JVM and out again. So the statement gets no column that it does not name, gives
+no column that is in the input, and both steps in Python read the input for themselves.
+
 A task writes the lines of both outputs into part files of its own and answers with one small row per chunk; the
 driver puts the parts together. Names of part files are new for each attempt, so nobody reads what a killed or
 repeated task left behind.
@@ -12,22 +15,24 @@ repeated task left behind.
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_right
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack
-from itertools import accumulate, groupby
+from functools import cache
+from itertools import groupby
 from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from batch import s3_url
+from batch import imports, s3_url
 from batch.errors import DataError
 from section1 import judge, parts, records
 from section1.engine import Judged, Work, judged
+from section1.judge import Statement
 from section1.lines import Verdicts, one
 from section1.records import Chunk
 from section1.settings import Settings
-from section1.spark_session import errors_of_spark, session
+from section1.spark_errors import errors_of_spark
+from section1.spark_session import session
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
 TASKS_PER_CORE = 4
 SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
+DISORDER = "the records came in another order than they were read"
 LARGEST_TASK = 32 << 20  # a cluster's workers may register later than the plan is made, so it knows too few cores
 
 
@@ -58,14 +64,18 @@ class Verdict(msgspec.Struct):
     origins: list[tuple[str, int]]
 
 
-def judging(settings: Settings, work: Work, chunks: list[Chunk]) -> Generator[Judged]:
-    """Verdicts in the order of the chunks. Raises EngineError when Java is missing or Spark fails."""
-    if not chunks:
-        return
-    with session(settings, sum(chunk.length for chunk in chunks)) as spark:
-        chunks = _seen_by_workers(work, chunks)
+def judging(settings: Settings, work: Work, size: int, take_in: Callable[[], list[Chunk]]) -> Generator[Judged]:
+    """Verdicts in the order of the chunks, which are taken in while Spark starts. `size` is that of all in bytes.
+
+    Raises EngineError when Java is missing or Spark fails.
+    """
+    chunks: list[Chunk] = []
+    with session(settings, size, lambda: chunks.extend(take_in())) as spark:
+        if not chunks:
+            return
+        seen = _seen_by_workers(work, chunks)
         with errors_of_spark():
-            answers = [row[0] for row in plan(spark, settings, work, chunks).collect()]
+            answers = [row[0] for row in plan(spark, settings, work, seen).collect()]
         verdicts = [msgspec.msgpack.decode(answer, type=Verdict) for answer in answers]
         if [verdict.position for verdict in verdicts] != list(range(len(chunks))):
             raise DataError("Spark's answers do not match the chunks of the input", hint="Nothing was published.")
@@ -90,10 +100,11 @@ def _seen_by_workers(work: Work, chunks: list[Chunk]) -> list[Chunk]:
 def plan(spark: SparkSession, settings: Settings, work: Work, chunks: list[Chunk]) -> DataFrame:
     """The whole run as one data frame; its rows are encoded Verdicts in the order of the chunks."""
     groups = grouped(chunks, spark.sparkContext.defaultParallelism)
-    columns = judge.schema(settings)
-    schema = ", ".join(f"`{name}` {kind}" for name, kind in columns.items())
+    kinds = judge.schema(settings)
+    columns = work.statement.spark_columns
+    schema = ", ".join(f"`{name}` {kinds.get(name, judge.BOOLEAN)}" for name in columns)
     tasks = spark.range(0, len(groups), 1, len(groups))
-    tasks.mapInArrow(_reader(work, chunks, groups, list(columns)), schema).createOrReplaceTempView(work.view)
+    tasks.mapInArrow(_reader(work, chunks, groups), schema).createOrReplaceTempView(work.view)
     return spark.sql(work.statement.spark).mapInArrow(_writer(work, chunks, groups), "verdict binary")
 
 
@@ -112,12 +123,14 @@ def grouped(chunks: list[Chunk], cores: int) -> list[range]:
     return groups
 
 
-def _reader(work: Work, chunks: list[Chunk], groups: list[range], columns: list[str]) -> Callable[[Batches], Batches]:
-    """For the workers: a task's number becomes the records of its chunks."""
+def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[Batches], Batches]:
+    """For the workers: a task's number becomes what the statement needs of the records of its chunks."""
+    columns = list(work.statement.spark_columns)
 
     def read(batches: Batches) -> Batches:
         import pyarrow as pa
 
+        _without_pandas()
         for batch in batches:
             for task in batch["id"].to_pylist():
                 for position in groups[task]:
@@ -126,10 +139,27 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range], columns: list[
                     dated, _ = work.dated(chunk, table)
                     for places, known in dated.values():
                         for name in known.column_names:
-                            table = table.append_column(name, known[name].take(pa.array(places)))
-                    yield from plain(table.select(columns)).to_batches()
+                            if name in columns:
+                                table = table.append_column(name, known[name].take(pa.array(places)))
+                    yield from plain(_with_matches(work.statement, table).select(columns)).to_batches()
 
     return read
+
+
+@cache
+def _without_pandas() -> None:
+    """Keep pyarrow from importing pandas, as it does where that is installed: 0.2 s for nothing in each worker."""
+    imports.refuse("pandas")
+
+
+def _with_matches(statement: Statement, table: pa.Table) -> pa.Table:
+    """Records with the tests by regular expressions that Spark's statement expects to be made."""
+    import pyarrow.compute as pc
+
+    for name, column, pattern in statement.parts.matches:
+        if name in statement.spark_columns:
+            table = table.append_column(name, pc.match_substring_regex(table[column], pattern))
+    return table
 
 
 def plain(table: pa.Table) -> pa.Table:
@@ -150,6 +180,7 @@ def _writer(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
         import pyarrow as pa
         from pyspark import TaskContext
 
+        _without_pandas()
         context = TaskContext.get()
         assert context is not None, "this runs in Spark's workers"
         group = groups[context.partitionId()]
@@ -163,66 +194,53 @@ def _writer(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
 def written(work: Work, first: int, chunks: list[Chunk], batches: Iterable[pa.RecordBatch]) -> list[Verdict]:
     """Write the lines of a group's records into part files; `first` is the position of its first chunk.
 
-    Spark cuts batches as it likes: chunks are found by count.
-
-    Raises ValueError for records that come in another order than they were read.
+    Raises ValueError for verdicts that come in another order than the records were read.
     """
-    ends = list(accumulate(chunk.records for chunk in chunks))
     part = uuid.uuid4().hex
-    verdicts = [
-        Verdict(position, part, {}, Span(0, 0), Span(0, 0), []) for position in range(first, first + len(chunks))
-    ]
+    verdicts = []
     with ExitStack() as stack:
         accepted, rejected = (stack.enter_context(parts.written(work.folder, name)) for name in _part_files(part))
-        row = 0
-        for batch in batches:
-            left = batch
-            while left.num_rows:
-                place = min(bisect_right(ends, row), len(ends) - 1)
-                last = place == len(ends) - 1
-                some = left if last else left.slice(0, ends[place] - row)
-                _check_order(work, chunks[place], some, row - ends[place] + chunks[place].records)
-                _write(verdicts[place], work, chunks[place], some, accepted, rejected)
-                row += some.num_rows
-                left = left.slice(some.num_rows)
+        for position, (chunk, labels) in enumerate(_by_chunk(chunks, batches), first):
+            text = records.load(chunk)
+            table = records.parsed(chunk, work.layout, text)
+            if not table["record_number"].equals(labels["record_number"]):
+                raise ValueError(DISORDER)
+            some = judged(work, chunk, table, _verdicts(work.statement, labels), {}, text if chunk.plain else b"")
+            spans = _append(accepted, some.accepted), _append(rejected, some.rejected)
+            verdicts.append(Verdict(position, part, some.failed, *spans, some.origins))
     return verdicts
 
 
-def _check_order(work: Work, chunk: Chunk, batch: pa.RecordBatch, before: int) -> None:
-    """Refuse records of another file, or with falling numbers. `before` records of the chunk came earlier."""
-    import numpy as np
-
-    if work.layout.carried:
-        return
-    numbers = batch["record_number"].to_numpy()
-    first, sources = chunk.first_record + before, batch["source_file"]
-    in_order = numbers[0] >= first and bool((np.diff(numbers) > 0).all())
-    if not in_order or {sources[0].as_py(), sources[-1].as_py()} != {chunk.source_file}:
-        raise ValueError("the records came in another order than they were read")
-
-
-def _write(
-    verdict: Verdict, work: Work, chunk: Chunk, batch: pa.RecordBatch, accepted: IO[bytes], rejected: IO[bytes]
-) -> None:
-    """Append a part of a chunk to the part files and count it into the chunk's verdict."""
+def _by_chunk(chunks: list[Chunk], batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Chunk, pa.Table]]:
+    """What Spark says of each chunk; it cuts batches as it likes, so chunks are found by count."""
     import pyarrow as pa
 
-    table = pa.Table.from_batches([batch])
-    fields = [
-        [one(table[f"{kind}_{n}"]).drop_null() for n in range(count)]
-        for kind, count in (("accepted", len(work.statement.accepted)), ("rejected", len(work.statement.rejected)))
-    ]
-    some = judged(work, chunk, table, Verdicts(one(table["failed"]).to_numpy(), *fields), {}, b"")
-    for bits, rows in some.failed.items():
-        verdict.failed[bits] = verdict.failed.get(bits, 0) + rows
-    verdict.accepted = _append(accepted, some.accepted, verdict.accepted)
-    verdict.rejected = _append(rejected, some.rejected, verdict.rejected)
-    verdict.origins += some.origins
+    coming = iter(batches)
+    held: list[pa.RecordBatch] = []
+    for chunk in chunks:
+        while sum(batch.num_rows for batch in held) < chunk.records:
+            if (batch := next(coming, None)) is None:
+                raise ValueError(DISORDER)
+            held.append(batch)
+        table = pa.Table.from_batches(held)
+        yield chunk, table.slice(0, chunk.records)
+        held = table.slice(chunk.records).to_batches()
+    if any(batch.num_rows for batch in (*held, *coming)):
+        raise ValueError(DISORDER)
 
 
-def _append(file: IO[bytes], blocks: Iterable[memoryview], span: Span) -> Span:
-    length = sum(file.write(block) for block in blocks)
-    return Span(span.offset if span.length else file.tell() - length, span.length + length)
+def _verdicts(statement: Statement, labels: pa.Table) -> Verdicts:
+    """What Spark says of a chunk: the fields are null in rows that belong to the other output."""
+    accepted, rejected = (
+        [one(labels[f"{kind}_{n}"]).drop_null() for n in range(len(names))]
+        for kind, names in (("accepted", statement.accepted), ("rejected", statement.rejected))
+    )
+    return Verdicts(one(labels["failed"]).to_numpy(), accepted, rejected)
+
+
+def _append(file: IO[bytes], blocks: Iterable[memoryview]) -> Span:
+    offset = file.tell()
+    return Span(offset, sum(file.write(block) for block in blocks))
 
 
 def _part_files(part: str) -> tuple[str, str]:

@@ -17,9 +17,9 @@ import msgspec
 
 from batch import config
 from batch.errors import ConfigError
-from section1 import query, split
+from section1 import judge_duckdb, judge_spark, query
+from section1.judge_duckdb import Parts
 from section1.settings import ROOT, Settings, Task
-from section1.split import Parts
 
 TEXT, LONG, DATE, BOOLEAN = "string", "bigint", "date", "boolean"
 COMPILED = ROOT / "section1" / ".compiled"
@@ -30,14 +30,16 @@ OWN = "failed|(passed|accepted|rejected|match)_[0-9]+"  # the names of the state
 class Statement(msgspec.Struct, frozen=True):
     """The judging statement, over the view that the settings name, and what becomes of its result.
 
-    Spark's gives the columns of the input with source_file and record_number; `failed`, a bit per rule; and as text
-    accepted_0 and so on, the fields of the successful file, and rejected_0 and so on, those that the unsuccessful
-    file adds: both null in rows that belong to the other file. For DuckDB it is in parts, whose groups of columns are
-    passed_0 and so on, a boolean per rule; accepted_0 and so on; rejected_0 and so on. `after` has for each rule those
-    that must be passed before it can be failed. The other tuples name fields and rules as the files do, in order.
+    Spark's gives the record_number; `failed`, a bit per rule; and as text accepted_0 and so on, the fields of the
+    successful file, and rejected_0 and so on, those that the unsuccessful file adds: both null in rows that belong to
+    the other file. It needs no more than `spark_columns`, some of which are matches. For DuckDB it is in parts, whose
+    groups of columns are passed_0 and so on, a boolean per rule; accepted_0 and so on; rejected_0 and so on. `after`
+    has for each rule those that must be passed before it can be failed. The other tuples name fields and rules as the
+    files do, in order.
     """
 
     spark: str
+    spark_columns: tuple[str, ...]
     parts: Parts
     after: tuple[tuple[int, ...], ...]
     accepted: tuple[str, ...]
@@ -66,7 +68,8 @@ def statement(task: Task, cache: Path | None = COMPILED) -> Statement:
     """
     if cache is None:
         return _compile(task)
-    versions = [Path(str(path)).read_bytes() for path in (__file__, query.__file__, split.__file__, config.__file__)]
+    sources = (__file__, judge_duckdb.__file__, judge_spark.__file__, query.__file__, config.__file__)
+    versions = [Path(str(path)).read_bytes() for path in sources]
     versions.append((ROOT / "Pipfile.lock").read_bytes())
     key = hashlib.sha256(b"\0".join([msgspec.json.encode(_without_folders(task.settings)), *versions])).hexdigest()[:16]
     kept = cache / f"{key}.json"
@@ -98,17 +101,17 @@ def _compile(task: Task) -> Statement:
     rejected = {f"rejected_{n}": _text(sql) for n, sql in enumerate(published["unsuccessful"])}
     rules = list(settings.rules)
     after = tuple(tuple(map(rules.index, settings.rule(name).after)) for name in rules)
-    originals = [*(f"`{column}`" for column in settings.input.columns), "source_file", "record_number"]
     fields = [f"case when failed = 0 then {sql} end as {name}" for name, sql in accepted.items()]
     fields += [f"case when failed <> 0 then {sql} end as {name}" for name, sql in rejected.items()]
-    spark = f"""with derived as ({derived}\n),
+    whole = f"""with derived as ({derived}\n),
         judged as (select *, {", ".join(f"{sql} as {name}" for name, sql in passed.items())} from derived),
         labelled as (select *, {_bits(after)} as failed from judged)
-        select {", ".join([*originals, "failed", *fields])} from labelled"""
-    parts = split.split(derived, settings.input.columns, list(settings.dates), [passed, accepted, rejected])
-    return Statement(
-        spark, parts, after, tuple(output.successful.columns), tuple(output.unsuccessful.columns), tuple(rules)
-    )
+        select {", ".join(["record_number", "failed", *fields])} from labelled"""
+    groups = [passed, accepted, rejected]
+    parts = judge_duckdb.for_duckdb(derived, settings.input.columns, list(settings.dates), groups)
+    spark, spark_columns = judge_spark.for_spark(whole, parts.matches, schema(settings))
+    names = tuple(output.successful.columns), tuple(output.unsuccessful.columns), tuple(rules)
+    return Statement(spark, spark_columns, parts, after, *names)
 
 
 def _checked(task: Task) -> tuple[str, list[str], dict[str, list[str]]]:

@@ -181,6 +181,10 @@ class _Attempt:
     def _with_spark(self) -> Generator[Judged]:
         from section1 import engine_spark
 
+        return engine_spark.judging(self.settings, self.work, self.bytes, self._chunks)
+
+    def _chunks(self) -> list[Chunk]:
+        """All chunks, once what all of their dates prove is known."""
         dated = tuple(dict.fromkeys(column for column, _, _ in self.work.date_columns.values()))
         chunks: list[Chunk] = []
         with progress("intake", self.bytes) as bar:
@@ -192,7 +196,7 @@ class _Attempt:
             if number not in self.assumed:
                 self.assumed[number] = _decided(self.settings, self.evidence[number])
             self.work.decisions[file] = self.assumed[number]
-        return engine_spark.judging(self.settings, self.work, chunks)
+        return chunks
 
     def _proven(self, portion: Portion) -> Evidence:
         """What a portion's dates prove."""

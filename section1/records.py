@@ -248,8 +248,12 @@ def read(chunk: Chunk, layout: Layout) -> pa.Table:
 
     Raises DataError where the file changed.
     """
+    return parsed(chunk, layout, load(chunk))
+
+
+def parsed(chunk: Chunk, layout: Layout, buffer: bytes) -> pa.Table:
+    """The records of a chunk, given its bytes; see `read`."""
     wanted, numbers = layout.wanted, None
-    buffer = load(chunk)
     if chunk.plain or chunk.quoted:
         table = _parse(buffer, chunk.header, wanted, quoted=chunk.quoted)
     else:

@@ -1,4 +1,4 @@
-"""The Spark session: installed on first use, quick to start, and failing in one line without anybody's data."""
+"""The Spark session: installed on first use, quick to start, and ended with its Java."""
 
 from __future__ import annotations
 
@@ -13,41 +13,44 @@ import tempfile
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from batch import imports
 from batch.errors import EngineError
+from section1.class_archive import Archive
+from section1.judge import COMPILED
 from section1.settings import ENDPOINT, REGION, ROOT, Settings
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
 JAVA = 17
 SMALL = 64 << 20  # bytes; with up to a million records the start outweighs the work
+TINY = 8 << 20  # bytes; a hundred thousand records are judged before Spark has compiled the statement
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 FAST_JAVA = "-XX:+UseParallelGC"
 SILENT_JAVA = "-Dlog4j2.level=OFF"  # workers keep and show what executors print, and Spark's errors quote values
-SQL = "Look at the query and the rules of the task's configuration."
-MEMORY = "Is there enough memory? Then run again."
-WORKERS = (
-    "Every worker needs Python with the packages of Pipfile.lock, and the input and output folders on these paths."
-)
 PATIENCE = 120  # seconds
 NO_MASTER = "Is it running, and is its address right? Or run with --engine duckdb."
 NO_WORKER = (
     "Are its workers alive, with spark.executor.memory (1g) free? The master's page says. Or run with --engine duckdb."
 )
 NO_JAVA = "Install Java: apt-get install openjdk-17-jre-headless. Or run with --engine duckdb."
+_ending: list[Thread] = []  # at most one that is not over
 
 
 @contextmanager
-def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
-    """Spark as configured, stopped at the end; where a session is active already, that one, which stays.
+def session(settings: Settings, size: int = 0, meanwhile: Callable[[], None] = lambda: None) -> Iterator[SparkSession]:
+    """Spark as configured, ended with its Java; where a session is active already, that one, which stays.
 
-    `size` is that of the input in bytes: a small one is not worth Java's best compiler.
+    `size` is that of the input in bytes: a small one is not worth the best compilers. `meanwhile` is called while
+    Spark starts, and has returned when there is a session.
 
     Raises EngineError where Spark cannot be started.
     """
@@ -55,34 +58,47 @@ def session(settings: Settings, size: int = 0) -> Iterator[SparkSession]:
     warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
     for name in ("py4j", "SQLQueryContextLogger", "DataFrameQueryContextLogger"):  # they print values
         logging.getLogger(name).disabled = True
+    import pyspark
     from pyspark.sql import SparkSession
 
+    while _ending:
+        _ending.pop().join()
     active = SparkSession.getActiveSession()
     if active is not None:
+        meanwhile()
         yield active
         return
-    spark = _start(settings, size)
-    try:
-        with tempfile.TemporaryDirectory(prefix="section1-") as folder:
-            if not settings.spark.master.startswith("local"):
-                spark.sparkContext.addPyFile(_packed(folder))
-                _wait_for_workers(spark)
-            yield spark
-    finally:
-        spark.stop()
+    archive = Archive(_find_java(), os.path.dirname(pyspark.__file__), COMPILED)
+    with ExitStack() as stack:
+        context = _started(settings, size, archive, meanwhile, stack)
+        if not settings.spark.master.startswith("local"):
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="section1-"))
+            context.addPyFile(_packed(folder))
+            _wait_for_workers(context)
+        yield SparkSession(context)
 
 
-def _start(settings: Settings, size: int) -> SparkSession:
-    """Start the JVM and the session. What Java prints goes to a file that nobody sees unless the start fails."""
+def _started(
+    settings: Settings, size: int, archive: Archive, meanwhile: Callable[[], None], stack: ExitStack
+) -> SparkContext:
+    """Start Spark in a thread, with something to do in this one; the stack ends it."""
+    with ThreadPoolExecutor(1) as pool:
+        starting = pool.submit(_start, settings, size, archive.options())
+        stack.callback(lambda: None if starting.exception() else _end(starting.result(), archive))
+        meanwhile()
+        return starting.result()
+
+
+def _start(settings: Settings, size: int, archive: str) -> SparkContext:
+    """Start the JVM and in it Spark. What Java prints goes to a file that nobody sees unless the start fails."""
     from py4j.protocol import Py4JError
     from pyspark import SparkConf, SparkContext
     from pyspark.errors import PySparkException
     from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
 
-    _find_java()
     _check_master(settings.spark.master)
-    conf = SparkConf(loadDefaults=False).setAll(list(configuration(settings, size).items()))
+    conf = SparkConf(loadDefaults=False).set("spark.driver.defaultJavaOptions", archive)
+    conf.setAll(list(configuration(settings, size).items()))
     os.environ["PYSPARK_PYTHON"] = conf.get("spark.pyspark.python", None) or os.environ.get(
         "PYSPARK_PYTHON", sys.executable
     )
@@ -96,12 +112,36 @@ def _start(settings: Settings, size: int) -> SparkSession:
             printed.seek(0)
             raise _not_started(printed.read().decode(errors="replace")) from error
         try:
-            spark = SparkSession(SparkContext(conf=conf, gateway=gateway))
+            return SparkContext(conf=conf, gateway=gateway)
         except (Py4JError, PySparkException) as error:
             gateway.shutdown()
             what = str(error).partition("\n\tat ")[0].splitlines()[-1]
             raise EngineError(f"Spark did not start: {what}", hint=f"Its master is {settings.spark.master}.") from error
-    return spark
+
+
+def _end(context: SparkContext, archive: Archive) -> None:
+    """End Spark and its JVM in a thread: pyspark sleeps most of a second meanwhile, and nobody needs to wait for that.
+
+    A process that ends before closes the JVM's input, which ends it, too.
+    """
+    thread = Thread(target=_stop, args=[context, archive], daemon=True)
+    thread.start()
+    _ending.append(thread)
+    if archive.making:
+        thread.join()
+
+
+def _stop(context: SparkContext, archive: Archive) -> None:
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway
+    context.stop()
+    assert gateway is not None
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    SparkContext._gateway = SparkContext._jvm = None  # a later session of this process starts a JVM of its own
+    if archive.making:
+        archive.keep(gateway.proc)
 
 
 def _check_master(master: str) -> None:
@@ -121,16 +161,16 @@ def _check_master(master: str) -> None:
     raise EngineError(f"Spark's master {master} cannot be reached", hint=NO_MASTER)
 
 
-def _wait_for_workers(spark: SparkSession) -> None:
+def _wait_for_workers(context: SparkContext) -> None:
     """Wait for a cluster's first executor: Spark itself waits for ever, and does not know the cores before.
 
     Raises EngineError where none comes.
     """
     from py4j.protocol import Py4JError
 
-    master, end = spark.sparkContext.master, time.monotonic() + PATIENCE
+    master, end = context.master, time.monotonic() + PATIENCE
     try:
-        while spark.sparkContext._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts
+        while context._jsc.sc().getExecutorMemoryStatus().size() < 2:  # the driver counts
             if time.monotonic() > end:
                 raise EngineError(f"no worker of {master} took the job within {PATIENCE} s", hint=NO_WORKER)
             time.sleep(0.05)
@@ -162,6 +202,9 @@ def configuration(settings: Settings, size: int) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.codegen.wholeStage": str(size > TINY).lower(),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "50000",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),  # no limit: it would be checked at each row
         **place,
         **settings.spark.conf,
     }
@@ -214,48 +257,3 @@ def _packed(folder: str) -> str:
             for file in sorted((ROOT / package).glob("*.py")):
                 archive.write(file, f"{package}/{file.name}")
     return path
-
-
-@contextmanager
-def errors_of_spark() -> Iterator[None]:
-    """Report a failing job as an EngineError: one line, and nothing in it that may be somebody's data.
-
-    Spark's own messages quote values, so only the names of errors and the text of the statement are shown.
-    """
-    from py4j.protocol import Py4JError, Py4JJavaError
-    from pyspark.errors import AnalysisException, PySparkException, PythonException
-
-    try:
-        yield
-    except PythonException as error:
-        raise EngineError(f"a Python worker of Spark failed: {_last_call(str(error))}", hint=WORKERS) from error
-    except AnalysisException as error:
-        what = str(error).strip().partition(" SQLSTATE")[0].splitlines()[0]
-        raise EngineError(f"Spark refused the statement: {what}", hint=SQL) from error
-    except PySparkException as error:
-        at = "".join(f" at `{' '.join(context.fragment().split())}`" for context in error.getQueryContext()[:1])
-        raise EngineError(f"Spark refused the statement: {error.getCondition()}{at}", hint=SQL) from error
-    except Py4JJavaError as error:
-        raise EngineError(f"Spark's job failed: {_last_failure(str(error))}", hint=f"{SQL} {MEMORY}") from error
-    except (Py4JError, OSError) as error:
-        raise EngineError("Spark's Java process ended in mid-run", hint=MEMORY) from error
-
-
-def _last_call(text: str) -> str:
-    """The error at the end of a worker's traceback and where it was raised."""
-    frames = list(re.finditer(r'^  File "([^"]*)", line (\d+)', text, re.MULTILINE))
-    if not frames:
-        return "see the worker's log"
-    error = re.search(r"^[A-Za-z_][\w.]*", text[frames[-1].end() :], re.MULTILINE)
-    return f"{error[0] if error else 'an error'} at {frames[-1][1]}:{frames[-1][2]}"
-
-
-def _last_failure(text: str) -> str:
-    """What Spark says of the task that made a job fail: the name of the error, without its message."""
-    found = re.search(r"most recent failure: [^\n]*?\): (.*)", text)
-    if found and found[1].startswith("ExecutorLostFailure"):
-        return "a worker was lost again and again"
-    if "Python worker exited unexpectedly" in text:
-        return "a Python worker was killed"
-    names = re.findall(r"[\w.$]+(?:Exception|Error)\b", found[1] if found else text)
-    return names[0] if names else "for an unknown reason"

@@ -18,6 +18,7 @@ from batch.postgres import Database
 
 for name in ("SECTION1_SCHEDULE", "SECTION1_MASTER"):  # the container's, where the tests run in it
     os.environ.pop(name, None)
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "")  # tests make no archive of Spark's classes, but for those of it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,7 +55,8 @@ def spark() -> Iterator[Any]:
         pytest.skip("Java is not installed")
     from section1 import settings, spark_session
 
-    with spark_session.session(settings.load("section1_process.yaml", []).settings) as session:
+    compiled = spark_session.TINY + 1  # tests with processes of their own have smaller inputs
+    with spark_session.session(settings.load("section1_process.yaml", []).settings, compiled) as session:
         yield session
 
 

@@ -23,6 +23,7 @@ from section1 import engine_spark, job, replay, settings
 from section1.engine import Work
 from section1.generate import generate
 from section1.judge import Statement
+from section1.judge_duckdb import Parts
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings
 
@@ -249,17 +250,30 @@ def test_tasks_are_neither_tiny_nor_too_few() -> None:
     assert engine_spark.grouped(chunks(), cores=64) == []
 
 
-def test_records_in_another_order_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", [[[3, 2, 4]], [[1, 2], [4]], [[2, 3]], [[2, 3], []], [[2, 3, 4], [5]]])
+def test_verdicts_in_another_order_are_refused(numbers: list[list[int]], tmp_path: Path) -> None:
     import pyarrow as pa
 
-    chunk = Chunk("", 0, 1, "a.csv", (), 7, 2, True, 0)
-    statement = Statement("", "", "", (), ("name",), (), ("rule",))
-    work = Work(Layout((), 1), {}, {}, statement, "", str(tmp_path))
-    for numbers, source in (([8, 7], "a.csv"), ([6, 7], "a.csv"), ([7, 8], "b.csv")):
-        columns = {"failed": [0, 0], "source_file": [source] * 2, "record_number": numbers,
-                   "accepted_0": ["x", "y"]}  # fmt: skip
-        with pytest.raises(ValueError, match="another order"):
-            engine_spark.written(work, 0, [chunk], [pa.RecordBatch.from_pydict(columns)])
+    source = tmp_path / "a.csv"
+    source.write_bytes(b"name\nAda\nBob\nCy\nDee\n")
+    chunks = [Chunk(str(source), 9, 4, "a.csv", ("name",), 2, 1, True, 0),
+              Chunk(str(source), 13, 7, "a.csv", ("name",), 3, 2, True, 0)]  # fmt: skip
+    statement = Statement("", (), Parts((), {}, ()), ((),), ("name",), (), ("rule",))
+    work = Work(Layout(("name",), 10), {}, {}, statement, "", str(tmp_path))
+
+    def batches(numbers: list[list[int]]) -> list[pa.RecordBatch]:
+        kinds = pa.schema({"record_number": pa.int64(), "failed": pa.int64(), "accepted_0": pa.string()})
+        rows = [[{"record_number": n, "failed": n % 2, "accepted_0": None if n % 2 else "x"} for n in some]
+                for some in numbers]  # fmt: skip
+        return [pa.RecordBatch.from_pylist(some, kinds) for some in rows]
+
+    for cut in ([[2, 3, 4]], [[2], [3], [4]], [[2, 3], [], [4]]):
+        verdicts = engine_spark.written(work, 0, chunks, batches(cut))
+        assert [verdict.failed for verdict in verdicts] == [{0: 1}, {1: 1, 0: 1}]
+        assert (tmp_path / f"{verdicts[0].part}.accepted").read_bytes() == b"x\nx\n"
+        assert (tmp_path / f"{verdicts[0].part}.rejected").read_bytes() == b"Cy,a.csv,3,rule\n"
+    with pytest.raises(ValueError, match="another order"):
+        engine_spark.written(work, 0, chunks, batches(numbers))
 
 
 @pytest.mark.parametrize("engine", ["duckdb", "spark"])

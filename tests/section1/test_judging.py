@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from section1 import lines
 from section1.judge import Statement
+from section1.judge_duckdb import Parts
 from section1.lines import Verdicts
 from section1.records import Chunk, Layout, load, read
-from section1.split import Parts
 
 EITHER = "Ada Lovelace,ada@example.com,01/02/1990,12345678\n"
 DAY_FIRST = "Bob Lovelace,bob@example.com,25/12/1990,12345678\n"
@@ -72,7 +72,7 @@ def test_the_proof_may_stand_anywhere(tmp_path: Path, files: list[str], fallback
 
 
 texts = st.text(st.sampled_from('ab ,"\n\ré€'), max_size=4)
-STATEMENT = Statement("", Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), ("first", "second"))
+STATEMENT = Statement("", (), Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), ("first", "second"))
 
 
 @settings(deadline=None)

@@ -1,4 +1,4 @@
-"""DuckDB's part of the judging: what follows from little is taken out of the SQL, and found once or more cheaply.
+"""What DuckDB gets of the judging statement: what is left when all that can be had cheaper is taken out of it.
 
 What depends on one date alone is the same for all records with that date, of which there are few. And Arrow tests input
 columns by regular expressions with the same library as DuckDB, in half the time.
@@ -52,7 +52,7 @@ class Parts(msgspec.Struct, frozen=True):
     groups: tuple[Query, ...]
 
 
-def split(query: str, inputs: list[str], dates: list[str], groups: list[dict[str, str]]) -> Parts:
+def for_duckdb(query: str, inputs: list[str], dates: list[str], groups: list[dict[str, str]]) -> Parts:
     """Split a checked query, and expressions on its result by the names of the columns that they make.
 
     Checked means that it is one chain of steps, each of which passes the input's columns on as they are. So the name of

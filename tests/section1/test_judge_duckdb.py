@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import sqlglot
 from small_task import Make, maker
@@ -65,6 +66,8 @@ def whole_gives(made: Task) -> tuple[list[int], list[list[str]], list[list[str]]
     for name in KNOWN.column_names:
         applications = applications.append_column(name, KNOWN[name].take(pa.array(PLACES)))
     statement = judge.statement(made, None)
+    for name, column, pattern in statement.parts.matches:
+        applications = applications.append_column(name, pc.match_substring_regex(applications[column], pattern))
     with duckdb.connect() as database:
         database.register("applications", applications)
         (sql,) = sqlglot.transpile(statement.spark, DIALECT, "duckdb")
