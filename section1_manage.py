@@ -148,6 +148,7 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
 
     if task.settings.engine_name == "duckdb":
         imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for what is not done here
     if os.uname().machine == "x86_64":  # elsewhere pyarrow may be built without it
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")  # keeps the least of what is free
     logs.configure()

@@ -156,6 +156,7 @@ class Judge:
     def verdicts(self, records: pa.Table, dated: dict[str, Dated]) -> Verdicts:
         """The verdicts on records with these dates. Raises duckdb.Error and pyarrow.ArrowInvalid."""
         import numpy as np
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         statement = self._statement
@@ -163,7 +164,7 @@ class Judge:
         for name, column, pattern in statement.parts.matches:
             columns.add(name, pc.match_substring_regex(records[column], pattern))
         tests, accepted, rejected = self._groups
-        passed = [test.to_numpy(zero_copy_only=False) for test in _given(tests, columns)]
+        passed = [test.cast(pa.uint8()).to_numpy().view(bool) for test in _given(tests, columns)]
         failed = np.zeros(records.num_rows, np.min_scalar_type((1 << len(passed)) - 1))
         for rule, earlier in enumerate(statement.after):
             fails = np.logical_and.reduce([~passed[rule], *(passed[other] for other in earlier)])
