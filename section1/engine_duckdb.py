@@ -75,7 +75,7 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
     with ThreadPoolExecutor(workers) as pool:
         for portion in portions:
             pending.append(pool.submit(one, portion))
-            if len(pending) > workers:
+            if len(pending) > workers + 1:  # one waits, so that nobody does
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
