@@ -108,8 +108,8 @@ def _readings(tree: exp.Expr, dates: list[str]) -> dict[str, dict[str, exp.Expr]
     """
     from sqlglot import exp
 
-    times_made = Counter(column.alias.lower() for column in tree.find_all(exp.Alias))
-    known = {name: date for date in dates for name in _columns([date])}
+    known = {name.lower(): date for date in dates for name in _columns([date])}
+    times_made = Counter([*known, *(column.alias.lower() for column in tree.find_all(exp.Alias))])
     found: dict[str, dict[str, exp.Expr]] = {date: {} for date in dates}
     steps = [column for select in tree.find_all(exp.Select) for column in select.selects]
     left = [column for column in steps if isinstance(column, exp.Alias) and times_made[column.alias.lower()] == 1]
@@ -145,6 +145,6 @@ def _query(tree: exp.Expr, select: exp.Select, known: list[str], gives: list[str
     """A tree as a query; `select` makes its columns."""
     from sqlglot import exp
 
-    mentioned = {column.name.lower() for column in tree.find_all(exp.Column)}
+    mentioned = {name.name.lower() for name in tree.find_all(exp.Identifier)}
     reads = [name for name in known if name.lower() in mentioned]
     return Query(tree.sql("duckdb") if select.selects else "", tuple(reads or known[:1]), tuple(gives))

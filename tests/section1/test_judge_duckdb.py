@@ -99,6 +99,15 @@ TWICE = f"""
     b as (select * except (adult), adult as first, birth_date is null as adult from a)
     select * from b
 """
+GROWN = f"""
+    with a as (select *, {ADULT} as adult from applications),
+    b as (select * except (adult), adult as grown, name as n from a)
+    select * from b
+"""
+AGAIN = """
+    with a as (select * except (birth_date), birth_date as birth_date, name as n from applications)
+    select * from a
+"""
 
 
 def plus(columns: str) -> str:
@@ -116,6 +125,8 @@ def plus(columns: str) -> str:
         (STEPS, "fine", {"adult", "odd", "fine", "passed_1"}),
         (LISTED, "both", {"adult"}),
         (TWICE, "adult or first", set()),
+        (GROWN, "grown", {"adult", "grown", "passed_1"}),
+        (AGAIN, "birth_date is null or n = name", set()),
         (plus("name rlike r'^[A-Z]' as upper_case"), "upper_case", set()),
         (plus("1 as one"), "one = 1", set()),
         (plus("coalesce(birth_ymd, name) as mixed"), "mixed <> ''", set()),
