@@ -10,7 +10,7 @@ import os
 import signal
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -57,10 +57,18 @@ class Found(msgspec.Struct):
     skipped: dict[str, str] = {}
 
 
-def discover(folder: str | Path, patterns: Iterable[str], known: Path | None = None, *, remember: bool = True) -> Found:
+def discover(
+    folder: str | Path,
+    patterns: Iterable[str],
+    known: Path | None = None,
+    *,
+    remember: bool = True,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Found:
     """Every readable file that matches in any letter case, by name. Raises InputError when the folder cannot be listed.
 
     In a store, `known` is where the digests of objects are kept from one run to the next, unless `remember` is false.
+    `meanwhile` is called while files are read from a folder.
     Directories, symbolic links, hidden names, files that cannot be read and files that are still being written
     are left for a later run and reported.
     """
@@ -78,7 +86,9 @@ def discover(folder: str | Path, patterns: Iterable[str], known: Path | None = N
         ) from error
     found = Found()
     wanted = [entry for entry in entries if matches(entry.name, patterns)]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
+        if wanted:
+            pool.submit(meanwhile)
         for entry, taken in zip(wanted, pool.map(_take, wanted), strict=True):
             if isinstance(taken, Source):
                 found.sources.append(taken)
