@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from section1.query import DIALECT
+
+# Regular expressions that Arrow takes as well: no look-around, back reference or possessive quantifier, no && in a
+# class, and only the escapes that RE2 has.
+COMMON = re.compile(
+    r"(?:[^\\(*+?}&]|\\[dDsSwWbBAztnrfxpP.^$|?*+()\[\]{}/\\-]|\((?!\?)|\(\?:|[*+?}](?!\+)|&(?!&))*+", re.DOTALL
+)
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -28,7 +35,7 @@ def for_spark(text: str, matches: Iterable[Match], columns: Iterable[str]) -> tu
         return text, tuple(columns)
     tokens = sqlglot.tokenize(text, read=DIALECT)
     places = {token.start: place for place, token in enumerate(tokens)}
-    names = {(match.column.lower(), match.pattern): match.name for match in matches if _is_re2(match.pattern)}
+    names = {(match.column.lower(), match.pattern): match.name for match in matches if COMMON.fullmatch(match.pattern)}
     for node in sorted(tree.find_all(exp.RegexpLike), key=_start, reverse=True):
         tested = _tested(node)
         if tested and (name := names.get(tested)):
@@ -46,18 +53,6 @@ def _is_all(star: exp.Star) -> bool:
 
     above = star.parent
     return isinstance(above.parent if isinstance(above, exp.Column) else above, exp.Select)
-
-
-def _is_re2(pattern: str) -> bool:
-    """Whether Arrow, too, takes this regular expression: Java knows more, such as what must follow."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        pc.match_substring_regex(pa.array([""]), pattern)
-    except pa.ArrowInvalid:
-        return False
-    return True
 
 
 def _tested(node: exp.RegexpLike) -> tuple[str, str] | None:

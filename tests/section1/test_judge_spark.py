@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from section1 import judge_spark
@@ -44,6 +46,17 @@ def test_tests_of_input_columns_are_made_before(before: str, after: str, needed:
     text, columns = judge_spark.for_spark(select(before), MATCHES, COLUMNS)
     assert text == select(after or before)
     assert set(columns) == {*needed, "record_number"}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "common"),
+    [(r"^a\z", True), (r"(?:x)+\p{L}\.", True), (r"\(\?=", True), ("a&b{2}", True), ("(?=x)", False), ("a++", False),
+     ("a{2}+", False), (r"(a)\1", False), ("[a&&b]", False), (r"\h", False), ("(?i)x", False)],
+)  # fmt: skip
+def test_patterns_that_only_java_knows_stay_with_java(pattern: str, common: bool) -> None:
+    assert bool(judge_spark.COMMON.fullmatch(pattern)) == common
+    if common:
+        pc.match_substring_regex(pa.array([""]), pattern)
 
 
 @pytest.mark.parametrize("sql", ["name, record_number", "to_json(struct(*)) as x, *"])
