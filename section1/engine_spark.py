@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 TASKS_PER_CORE = 4
 SMALLEST_TASK = 1 << 20  # bytes; below that, starting a task costs more than its work
 DISORDER = "the records came in another order than they were read"
-LARGEST_TASK = 32 << 20  # a cluster's workers may register later than the plan is made, so it knows too few cores
+CHUNK = 32 << 10  # bytes that take as long as what a chunk costs however short it is
+LARGEST_TASK = 20 << 20  # a cluster's workers may register later than the plan is made, so it knows too few cores
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -110,16 +111,16 @@ def plan(spark: SparkSession, settings: Settings, work: Work, chunks: list[Chunk
 
 def grouped(chunks: list[Chunk], cores: int) -> list[range]:
     """Neighbouring chunks that one task judges, as positions: several tasks per core, none of them tiny."""
-    share = sum(chunk.length for chunk in chunks) // (cores * TASKS_PER_CORE)
+    share = sum(chunk.length + CHUNK for chunk in chunks) // (cores * TASKS_PER_CORE)
     limit = min(max(SMALLEST_TASK, share), LARGEST_TASK)
     groups: list[range] = []
     size = 0
     for position, chunk in enumerate(chunks):
-        if not groups or size + chunk.length > limit:
+        if not groups or size + chunk.length + CHUNK > limit:
             groups.append(range(position, position))
             size = 0
         groups[-1] = range(groups[-1].start, position + 1)
-        size += chunk.length
+        size += chunk.length + CHUNK
     return groups
 
 
