@@ -24,6 +24,7 @@ from section1 import reading
 from section1.reading import Stamp
 
 BLOCK = 1 << 20
+MUCH = 1 << 26  # bytes, which take some ten milliseconds to hash
 UNPACKED_TIMES, UNPACKED_FLOOR = 200, 1 << 28  # a gzip file may hold this many times its size, or this many bytes
 CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
 
@@ -68,7 +69,7 @@ def discover(
     """Every readable file that matches in any letter case, by name. Raises InputError when the folder cannot be listed.
 
     In a store, `known` is where the digests of objects are kept from one run to the next, unless `remember` is false.
-    `meanwhile` is called while files are read from a folder.
+    `meanwhile` is called while much is read from a folder.
     Directories, symbolic links, hidden names, files that cannot be read and files that are still being written
     are left for a later run and reported.
     """
@@ -87,7 +88,7 @@ def discover(
     found = Found()
     wanted = [entry for entry in entries if matches(entry.name, patterns)]
     with ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
-        if wanted:
+        if sum(map(_size, wanted)) >= MUCH:
             pool.submit(meanwhile)
         for entry, taken in zip(wanted, pool.map(_take, wanted), strict=True):
             if isinstance(taken, Source):
@@ -127,6 +128,14 @@ def unpack(file: BinaryIO, size: int) -> Iterator[bytes]:
                 yield block
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise GzipError("corrupt_gzip") from error
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """The bytes of a file; 0 where it cannot be asked, as when it is gone."""
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0
 
 
 def _take(entry: os.DirEntry[str]) -> Source | str:

@@ -196,3 +196,15 @@ def test_a_gzip_file_may_not_fill_the_disk(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "y").write_bytes(gzip.compress(bytes(1 << 20)))
     with open(tmp_path / "y", "rb") as file:
         assert sum(map(len, unpack(file, 1))) == 1 << 20
+
+
+def test_what_can_be_done_meanwhile_is_done_only_where_much_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"12345")
+    (tmp_path / "b.csv").write_bytes(b"12345")
+    calls: list[None] = []
+    for much, times in ((11, 0), (10, 1)):
+        monkeypatch.setattr(module, "MUCH", much)
+        found = discover(tmp_path, ["*.csv"], meanwhile=lambda: calls.append(None))
+        assert (len(calls), len(found.sources)) == (times, 2)
