@@ -10,11 +10,14 @@ import msgspec
 from section1 import dates, lines
 from section1.days import Dated, known
 from section1.judge import Statement
+from section1.judge_duckdb import Match
 from section1.lines import Verdicts
 from section1.records import Chunk, Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from section1.dates import Ints
 
 DateColumns = dict[str, tuple[str, list[dates.Shape], bytes]]
 Decisions = dict[str, dict[str, dates.Decision]]
@@ -41,6 +44,38 @@ class Work(msgspec.Struct, frozen=True):
             found[name] = known(name, key).dated(days, status)
             proven[name] = dates.evidence(readings)
         return found, proven
+
+
+class Columns:
+    """The columns of some records by name: their own, and those that follow from their dates."""
+
+    def __init__(self, records: pa.Table, dated: Iterable[Dated]) -> None:
+        self._records = records
+        self._dated = list(dated)
+
+    def add(self, matches: Iterable[Match]) -> None:
+        """Give the records the columns that say whether others match. Raises pyarrow.ArrowInvalid."""
+        import pyarrow.compute as pc
+
+        for name, column, pattern in matches:
+            matching = pc.match_substring_regex(self._records[column], pattern)
+            self._records = self._records.append_column(name, matching)
+
+    def column(self, name: str, rows: Ints | None = None) -> pa.Array:
+        """A column, or those rows of it."""
+        import pyarrow as pa
+
+        for places, readings in self._dated:
+            if name in readings.column_names:
+                return lines.one(readings[name]).take(pa.array(places if rows is None else places[rows]))
+        column = lines.one(self._records[name])
+        return column if rows is None else column.take(pa.array(rows))
+
+    def table(self, names: Iterable[str], rows: Ints | None = None) -> pa.Table:
+        """Some columns, or those rows of them."""
+        import pyarrow as pa
+
+        return pa.table({name: self.column(name, rows) for name in names})
 
 
 class Judged(msgspec.Struct):

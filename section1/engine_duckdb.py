@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from batch.errors import EngineError
 from section1.days import Dated
-from section1.engine import Judged, Work, judged
+from section1.engine import Columns, Judged, Work, judged
 from section1.intake import Portion
 from section1.judge import Statement
 from section1.judge_duckdb import READINGS, Query
@@ -123,34 +123,6 @@ class Prepared:
         return self._cursor.execute("execute query").to_arrow_table()
 
 
-class Columns:
-    """The columns of some records by name: their own, and those that follow from their dates."""
-
-    def __init__(self, records: pa.Table, dated: Iterable[Dated]) -> None:
-        self._records = records
-        self._dated = list(dated)
-
-    def add(self, name: str, column: pa.ChunkedArray) -> None:
-        """Give the records another column."""
-        self._records = self._records.append_column(name, column)
-
-    def column(self, name: str, rows: Ints | None = None) -> pa.Array:
-        """A column, or those rows of it."""
-        import pyarrow as pa
-
-        for places, known in self._dated:
-            if name in known.column_names:
-                return one(known[name]).take(pa.array(places if rows is None else places[rows]))
-        column = one(self._records[name])
-        return column if rows is None else column.take(pa.array(rows))
-
-    def table(self, names: Iterable[str], rows: Ints | None = None) -> pa.Table:
-        """Some columns, or those rows of them."""
-        import pyarrow as pa
-
-        return pa.table({name: self.column(name, rows) for name in names})
-
-
 class Judge:
     """The parts of the statement, one after the other, as each needs columns of those before it."""
 
@@ -164,12 +136,10 @@ class Judge:
         """The verdicts on records with these dates. Raises duckdb.Error and pyarrow.ArrowInvalid."""
         import numpy as np
         import pyarrow as pa
-        import pyarrow.compute as pc
 
         statement = self._statement
         columns = Columns(records, [Dated(places, self._told(name, known)) for name, (places, known) in dated.items()])
-        for name, column, pattern in statement.parts.matches:
-            columns.add(name, pc.match_substring_regex(records[column], pattern))
+        columns.add(statement.parts.matches)
         tests, accepted, rejected = self._groups
         passed = [test.cast(pa.uint8()).to_numpy().view(bool) for test in _given(tests, columns)]
         failed = np.zeros(records.num_rows, np.min_scalar_type((1 << len(passed)) - 1))

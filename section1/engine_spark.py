@@ -26,7 +26,7 @@ import msgspec
 from batch import imports, s3_url
 from batch.errors import DataError
 from section1 import judge, parts, records
-from section1.engine import Judged, Work, judged
+from section1.engine import Columns, Judged, Work, judged
 from section1.judge import Statement
 from section1.lines import Verdicts, one
 from section1.records import Chunk
@@ -126,11 +126,10 @@ def grouped(chunks: list[Chunk], cores: int) -> list[range]:
 
 def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[Batches], Batches]:
     """For the workers: a task's number becomes what the statement needs of the records of its chunks."""
-    columns = list(work.statement.spark_columns)
+    names = work.statement.spark_columns
+    matches = [match for match in work.statement.parts.matches if match.name in names]
 
     def read(batches: Batches) -> Batches:
-        import pyarrow as pa
-
         _without_pandas()
         for batch in batches:
             for task in batch["id"].to_pylist():
@@ -138,11 +137,9 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
                     chunk = chunks[position]
                     table = records.read(chunk, work.layout)
                     dated, _ = work.dated(chunk, table)
-                    for places, known in dated.values():
-                        for name in known.column_names:
-                            if name in columns:
-                                table = table.append_column(name, known[name].take(pa.array(places)))
-                    yield from plain(_with_matches(work.statement, table).select(columns)).to_batches()
+                    columns = Columns(table, dated.values())
+                    columns.add(matches)
+                    yield from plain(columns.table(names)).to_batches()
 
     return read
 
@@ -151,16 +148,6 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
 def _without_pandas() -> None:
     """Keep pyarrow from importing pandas, as it does where that is installed: 0.2 s for nothing in each worker."""
     imports.refuse("pandas")
-
-
-def _with_matches(statement: Statement, table: pa.Table) -> pa.Table:
-    """Records with the tests by regular expressions that Spark's statement expects to be made."""
-    import pyarrow.compute as pc
-
-    for name, column, pattern in statement.parts.matches:
-        if name in statement.spark_columns:
-            table = table.append_column(name, pc.match_substring_regex(table[column], pattern))
-    return table
 
 
 def plain(table: pa.Table) -> pa.Table:

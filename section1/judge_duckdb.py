@@ -22,7 +22,7 @@ DATE_COLUMNS = ("date", "ymd", "digest", "status")
 
 
 class Match(NamedTuple):
-    """Whether an input column matches a regular expression: a column that is made before DuckDB judges."""
+    """Whether an input column matches a regular expression: a column that is made before an engine judges."""
 
     name: str
     column: str
