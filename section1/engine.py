@@ -12,7 +12,7 @@ from section1.days import Dated, known
 from section1.judge import Statement
 from section1.judge_duckdb import Match
 from section1.lines import Verdicts
-from section1.records import Chunk, Layout
+from section1.records import Chunk, Layout, Text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,7 +96,7 @@ def add_evidence(total: Evidence, more: Evidence) -> None:
             total[name][shape].add(found)
 
 
-def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evidence: Evidence, text: bytes) -> Judged:
+def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evidence: Evidence, text: Text) -> Judged:
     """The verdicts on a chunk with the lines of its outputs; see `lines` for the text."""
     import numpy as np
     import pyarrow as pa

@@ -22,6 +22,7 @@ from section1.records import (
     LINE_END,
     Chunk,
     Layout,
+    Text,
     changed,
     parse_plain,
     parse_quoted,
@@ -73,7 +74,7 @@ class Portion(NamedTuple):
 
     chunk: Chunk
     table: pa.Table
-    text: bytes
+    text: Text
 
 
 class Part(NamedTuple):
@@ -85,7 +86,7 @@ class Part(NamedTuple):
     table: pa.Table
     numbers: Ints | None = None
     quoted: bool = False
-    text: bytes = b""
+    text: Text = b""
 
 
 class Quarantine:
@@ -232,10 +233,10 @@ class Intake:
         buffer = read(size, start)
         if not buffer:
             raise changed(report.name)
-        if start + len(buffer) < report.bytes:
-            buffer = buffer[: buffer.rfind(b"\n") + 1]
-        if buffer and (table := parse_plain(buffer, header, wanted, limit)) is not None:
-            return Part(len(buffer), table.num_rows, len(buffer), table, text=buffer)
+        complete = start + len(buffer) >= report.bytes
+        if (found := parse_plain(buffer, header, wanted, limit, complete=complete)) is not None:
+            end, table = found
+            return Part(end, table.num_rows, end, table, text=memoryview(buffer)[:end])
         buffer = read(size + limit, start)
         complete = start + len(buffer) >= report.bytes
         if (found := parse_quoted(buffer, header, wanted, limit, size, complete=complete)) is None:

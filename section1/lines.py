@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from section1.judge import Statement
-from section1.records import Chunk, Layout
+from section1.records import Chunk, Layout, Text
 from section1.settings import FAILED_RULES
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def accepted(fields: list[pa.StringArray]) -> list[memoryview]:
 
 
 def rejected(
-    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: Verdicts, statement: Statement, text: bytes
+    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: Verdicts, statement: Statement, text: Text
 ) -> list[memoryview]:
     """The lines of the rejected rows: the original fields, then where they came from and what they failed.
 
@@ -82,7 +82,7 @@ def rejected(
     return _joined([*originals, *origin, *added, (_texts(*(f",{end}" for end in ends)), chosen)])
 
 
-def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: bytes) -> list[Piece]:
+def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: Text) -> list[Piece]:
     """The lines of these rows, without their line ends, where the lengths of all fields prove that lines are these.
 
     They do when the text has no quotes and ends in a line end: then each field is followed by at least one byte, and if
@@ -91,7 +91,7 @@ def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: 
     import numpy as np
     import pyarrow as pa
 
-    if not text.endswith((b"\n", b"\r")) or chunk.header != layout.columns:
+    if text[-1:] not in (b"\n", b"\r") or chunk.header != layout.columns:
         return []
     starts = np.zeros(2 * records.num_rows + 1, np.int32)
     lengths = sum(np.diff(_offsets(one(records[name]))) for name in layout.columns) + len(layout.columns)

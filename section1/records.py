@@ -25,6 +25,7 @@ FIELD = rb'(?:"[^"\0]*+(?:""[^"\0]*+)*+"|[^",\r\n\0]*+)'
 LINE_END = re.compile(rb"\r\n|\n|\r")
 WELL_FORMED = re.compile(FIELD + rb"(?:," + FIELD + rb")*+")
 QUOTED = re.compile(rb'"[^"]*"')
+Text = bytes | memoryview  # of records
 BOM = b"\xef\xbb\xbf"
 CARRIED_BYTES = 1 << 16  # what publishing adds to a rejected record: its file, its number, its failed rules
 
@@ -156,16 +157,26 @@ def unquote(field: bytes) -> bytes:
     return field[1:-1].replace(b'""', b'"') if field.startswith(b'"') else field
 
 
-def parse_plain(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], limit: int) -> pa.Table | None:
-    """The wanted columns of a text of plain records, or None where the strict reader must look at it."""
-    if b'"' in buffer or b"\0" in buffer or buffer.startswith(BOM) or not _is_utf8(buffer):
+def parse_plain(
+    buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], limit: int, *, complete: bool
+) -> tuple[int, pa.Table] | None:
+    """The end of the last record, which more bytes cannot change, and the wanted columns of plain records up to there.
+
+    None where the strict reader must look at them.
+    """
+    end = len(buffer) if complete else buffer.rfind(b"\n") + 1
+    if not end or any(buffer.find(special, 0, end) >= 0 for special in (b'"', b"\0")) or buffer.startswith(BOM):
         return None
-    start, end = 0, len(buffer) + (not buffer.endswith(b"\n"))
-    while start + limit < end:  # a record that is too long is a stretch of this length without a line feed
+    if not buffer.isascii() and not _is_utf8(buffer[:end]):
+        return None
+    start, stop = 0, end + (not buffer.endswith(b"\n", 0, end))
+    while start + limit < stop:  # a record that is too long is a stretch of this length without a line feed
         if (start := buffer.rfind(b"\n", start, start + limit) + 1) == 0:
             return None
-    table = _parse(buffer, header, wanted, quoted=False)
-    return None if table is not None and len(header) > 1 and _has_blank_line(buffer, table) else table
+    table = _parse(memoryview(buffer)[:end], header, wanted, quoted=False)
+    if table is None or (len(header) > 1 and _has_blank_line(buffer, table)):
+        return None
+    return end, table
 
 
 def _has_blank_line(buffer: bytes, table: pa.Table) -> bool:
@@ -204,15 +215,15 @@ def parse_quoted(
     return None if table is None else (min(end, length), table)
 
 
-def _parse(buffer: bytes, header: tuple[str, ...], wanted: tuple[str, ...], *, quoted: bool) -> pa.Table | None:
+def _parse(text: Text, header: tuple[str, ...], wanted: tuple[str, ...], *, quoted: bool) -> pa.Table | None:
     """The wanted columns as Arrow's reader sees them. It would drop a byte order mark and forgive misplaced quotes."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     try:
         return arrow_csv.read_csv(
-            pa.py_buffer(buffer),
-            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False, block_size=len(buffer) + 1),
+            pa.py_buffer(text),
+            read_options=arrow_csv.ReadOptions(column_names=header, use_threads=False, block_size=len(text) + 1),
             parse_options=arrow_csv.ParseOptions(
                 quote_char='"' if quoted else False, newlines_in_values=quoted, ignore_empty_lines=False
             ),

@@ -74,18 +74,22 @@ def test_more_bytes_never_change_a_piece(data: bytes, width: int, limit: int, cu
 
 
 @settings(max_examples=400)
-@given(plain, widths, limits)
-@example(b"\n\n", 2, 80)
-@example(b"a,b\r\r", 2, 80)
-@example(BOM + b"a,b\n", 2, 80)
-@example(b"aaaa,aaa", 2, 8)
-@example(b"a\n\nb\n", 1, 80)
-def test_arrow_and_the_strict_reader_agree_on_plain_text(data: bytes, width: int, limit: int) -> None:
+@given(plain, widths, limits, st.booleans())
+@example(b"\n\n", 2, 80, True)
+@example(b"a,b\r\r", 2, 80, True)
+@example(BOM + b"a,b\n", 2, 80, True)
+@example(b"aaaa,aaa", 2, 8, True)
+@example(b"a\n\nb\n", 1, 80, True)
+@example("a,b\nc,é".encode()[:-1], 2, 80, False)
+def test_arrow_and_the_strict_reader_agree_on_plain_text(data: bytes, width: int, limit: int, complete: bool) -> None:
     header = NAMES[:width]
-    if data and (table := parse_plain(data, header, header, limit)) is not None:
-        strict = list(pieces(data, width, limit, complete=True))
+    if (found := parse_plain(data, header, header, limit, complete=complete)) is not None:
+        end, table = found
+        strict = list(pieces(data[:end], width, limit, complete=True))
         assert not [piece for piece in strict if piece.fields is None]
         assert rows(table) == values(strict)
+        assert data[end:].count(b"\n") == 0
+        assert end == len(data) or not complete
 
 
 @settings(max_examples=400)
