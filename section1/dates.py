@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 STATUSES = ("ok", "unreadable", "ambiguous")
 OK, UNREADABLE, AMBIGUOUS = range(3)
 EPOCH = date(1970, 1, 1).toordinal()
+_COMMON, _LEAP, _NO_YEAR = 0, 10_000, 20_000  # kinds of years, by where their parts of a table begin
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -104,38 +105,31 @@ def decide(declared: str, fallback: str, evidence: Evidence) -> Decision:
 
 
 class Reading(NamedTuple):
-    """The rows of one shape: their places, their year, first and second number, and which orders give a date."""
+    """The rows of one shape: their places, the year, and the place of the date in tables of all that may be written.
+
+    Such a table is 100 * the first number + the second one long, once for each kind of year.
+    """
 
     shape: str
     rows: Ints
     year: Ints
-    first: Ints
-    second: Ints
-    month_first: Ints
-    day_first: Ints
+    written: Ints
 
 
 def readings(values: pa.StringArray, shapes: list[Shape]) -> list[Reading]:
     """What the rows of each shape that occurs can be read as."""
+    _, kinds = _years()
     return [
-        Reading(shape.text, rows, year, first, second, _is_date(year, first, second), _is_date(year, second, first))
-        for shape, rows, year, first, second in _parts(values, shapes)
+        Reading(shape.text, rows, year, kinds.take(year) + parts) for shape, rows, year, parts in _parts(values, shapes)
     ]
 
 
 def evidence(found: list[Reading]) -> dict[str, Evidence]:
     """Count what the rows of each shape prove."""
-    proven = {}
-    for shape, rows, _, first, second, month_first, day_first in found:
-        both, same = month_first & day_first, first == second
-        proven[shape] = Evidence(
-            month_first=int((month_first & ~day_first).sum()),
-            day_first=int((day_first & ~month_first).sum()),
-            either=int((both & ~same).sum()),
-            same=int((both & same).sum()),
-            impossible=len(rows) - int((month_first | day_first).sum()),
-        )
-    return proven
+    import numpy as np
+
+    counts = {reading.shape: np.bincount(_proofs().take(reading.written), minlength=5) for reading in found}
+    return {shape: Evidence(*map(int, rows)) for shape, rows in counts.items()}
 
 
 def read(count: int, found: list[Reading], decisions: dict[str, Decision]) -> tuple[Ints, Ints]:
@@ -148,24 +142,17 @@ def read(count: int, found: list[Reading], decisions: dict[str, Decision]) -> tu
 
     days = np.zeros(count, dtype=np.int32)
     status = np.full(count, UNREADABLE, dtype=np.int8)
-    for shape, rows, year, first, second, *orders in found:
+    first_days, _ = _years()
+    for shape, rows, year, written in found:
         decision = decisions[shape]
-        tried = ("month_first", "day_first") if decision.basis != "declared" else (decision.order,)
-        month_first, day_first = orders[0] & ("month_first" in tried), orders[1] & ("day_first" in tried)
-        undecided = month_first & day_first & (first != second)
-        as_day_first = day_first & ~(month_first & (decision.order != "day_first"))
-        month, day = np.where(as_day_first, second, first), np.where(as_day_first, first, second)
-        readable = month_first | day_first
-        if not decision.order:
-            readable &= ~undecided
-            status[rows[undecided]] = AMBIGUOUS
-        days[rows[readable]] = _days(year[readable], month[readable], day[readable])
-        status[rows[readable]] = OK
+        of_year = _days(decision.order, decision.basis == "declared").take(written)
+        days[rows] = np.where(of_year < 0, 0, first_days.take(year) + of_year)
+        status[rows] = -np.minimum(of_year, OK)
     return days, status
 
 
-def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape, Ints, Ints, Ints, Ints]]:
-    """For each shape that occurs: its row numbers, and year, first and second number of those rows."""
+def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape, Ints, Ints, Ints]]:
+    """For each shape that occurs: its row numbers, and of those rows the year and 100 * first + second number."""
     import numpy as np
 
     buffers = values.buffers()
@@ -183,14 +170,17 @@ def _parts(values: pa.StringArray, shapes: list[Shape]) -> Iterator[tuple[Shape,
         characters = np.ascontiguousarray(characters.T)  # a row for each position
         digits = characters - np.uint8(ord("0"))
         numeric = digits < 10
+        numbers = {}  # by the positions of their digits, which shapes have in common
         for shape in (s for s in shapes if len(s.text) == length):
             fits = np.ones(len(rows), dtype=bool)
             for position, character in enumerate(shape.text):
                 fits &= numeric[position] if character == "9" else characters[position] == ord(character)
             # Numbers are made of all rows, and taken by place: that is faster than to choose digits by a mask.
             if len(places := np.flatnonzero(fits)):
-                numbers = (_number(digits, part)[places] for part in (shape.year, shape.first, shape.second))
-                yield (shape, rows[places], *numbers)  # type: ignore[misc]
+                for part in (shape.year, parts := shape.first + shape.second):
+                    if part not in numbers:
+                        numbers[part] = _number(digits, part)
+                yield shape, rows[places], numbers[shape.year][places], numbers[parts][places]
 
 
 def _number(digits: Ints, positions: tuple[int, ...]) -> Ints:
@@ -203,34 +193,66 @@ def _number(digits: Ints, positions: tuple[int, ...]) -> Ints:
     return np.asarray(number)
 
 
-@lru_cache
-def _calendar() -> tuple[Ints, Ints]:
-    """For each month of the years 1 to 9999 (proleptic Gregorian), its first day since 1970-01-01 and its length."""
+@cache
+def _years() -> tuple[Ints, Ints]:
+    """For each year from 0 to 9999, its first day since 1970-01-01, and where the tables for its kind begin.
+
+    The calendar is the proleptic Gregorian one from the year 1 on; the year 0 has no days.
+    """
     import numpy as np
 
-    first = np.arange("0001-01", "10000-02", dtype="M8[M]").astype("M8[D]").astype(np.int32)
-    return first[:-1], np.diff(first)
+    first = np.arange("0000", "10001", dtype="M8[Y]").astype("M8[D]").astype(np.int32)
+    kinds = np.where(np.diff(first) == 366, _LEAP, _COMMON).astype(np.int16)
+    kinds[0] = _NO_YEAR
+    return first[:-1], kinds
 
 
-def _is_date(year: Ints, month: Ints, day: Ints) -> Ints:
-    """Whether there is a date with these parts, in the years 1 to 9999."""
+@cache
+def _month_first() -> Ints:
+    """For each kind of year, first and second number, the day of the year from 0 on, or -1 where there is none."""
     import numpy as np
 
-    known = (year >= 1) & (month >= 1) & (month <= 12)
-    _, lengths = _calendar()
-    return np.asarray(known & (day >= 1) & (day <= lengths[np.where(known, _place(year, month), 0)]))
+    days = np.full(3 * 100 * 100, -UNREADABLE, np.int16)
+    for start, year in ((_COMMON, 2001), (_LEAP, 2000)):
+        for ordinal in range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()):
+            day = date.fromordinal(ordinal)
+            days[start + 100 * day.month + day.day] = ordinal - date(year, 1, 1).toordinal()
+    return days
 
 
-def _days(year: Ints, month: Ints, day: Ints) -> Ints:
-    """Days since 1970-01-01."""
+@cache
+def _day_first() -> Ints:
+    """The same where the second number is the month."""
     import numpy as np
 
-    first, _ = _calendar()
-    return np.asarray(first[_place(year, month)] + (day - 1))
+    return np.asarray(_month_first().reshape(3, 100, 100).swapaxes(1, 2).ravel())
 
 
-def _place(year: Ints, month: Ints) -> Ints:
-    """Where a month stands in the calendar."""
+@cache
+def _proofs() -> Ints:
+    """For each kind of year, first and second number, which field of Evidence it counts for."""
     import numpy as np
 
-    return np.asarray(year.astype(np.int32) * 12 + month - 13)
+    month_first, day_first = _month_first() >= 0, _day_first() >= 0
+    same = np.equal(_month_first(), _day_first())
+    kinds = Evidence.__struct_fields__
+    conditions = {
+        "same": month_first & same,
+        "either": month_first & day_first,
+        "month_first": month_first,
+        "day_first": day_first,
+    }
+    return np.select(list(conditions.values()), [kinds.index(kind) for kind in conditions], kinds.index("impossible"))
+
+
+@cache
+def _days(order: str, declared: bool) -> Ints:
+    """The day of the year that a decision reads, or minus the position in STATUSES where it reads none."""
+    import numpy as np
+
+    month_first, day_first = _month_first(), _day_first()
+    orders = {"month_first": month_first, "day_first": day_first}
+    if declared:
+        return orders[order]
+    either = _proofs() == Evidence.__struct_fields__.index("either")
+    return np.where(either, orders.get(order, -AMBIGUOUS), np.maximum(month_first, day_first)).astype(np.int16)

@@ -50,17 +50,19 @@ class Known:
         readable = status == OK
         some = days - FIRST if readable.all() else days[readable] - FIRST
         with self._lock:
-            new = some[self._places[some] == 0]
-            if len(new) and len(self._table) + len(new := np.unique(new)) > MOST_KNOWN:
+            of_days = self._places.take(some)
+            new = np.unique(some[of_days == 0])
+            if len(new) and len(self._table) + len(new) > MOST_KNOWN:
                 self._forget()
                 new = np.unique(some)
             if len(new):
                 self._learn(new)
-            of_days, known = self._places, self._table
+                of_days = self._places.take(some)
+            known = self._table
         if len(some) == len(days):
-            return Dated(of_days[some], known)
+            return Dated(of_days, known)
         places = status.astype(np.int32) - 1
-        places[readable] = of_days[some]
+        places[readable] = of_days
         return Dated(places, known)
 
     def _forget(self) -> None:

@@ -63,9 +63,10 @@ def rejected(
     rows = np.flatnonzero(verdicts.failed).astype(np.int32)
     if not len(rows):
         return []
-    originals = _cut_out(chunk, layout, records, rows, text) or [
-        piece for name in layout.columns for piece in (_comma(), _piece(one(records[name]), rows))
-    ][1:]
+    originals = (
+        _cut_out(chunk, layout, records, rows, text)
+        or [piece for name in layout.columns for piece in (_comma(), _piece(one(records[name]), rows))][1:]
+    )
     if layout.carried:
         number = one(records["record_number"]).cast(pa.string()), rows
         origin = [_comma(), _piece(one(records["source_file"]), rows), _comma(), number]
