@@ -2,7 +2,7 @@
 
     python bench/equal.py INPUT_DIR [CONTENDER ...]
 
-For generated inputs: the first lines that differ are printed.
+For inputs that are nobody's data: the first lines that differ are printed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def differences(ours: list[bytes], theirs: list[bytes]) -> str:
 def main() -> None:
     """Compare every contender with the first; exit 1 at the first difference."""
     parser = argparse.ArgumentParser(description="check that contenders give the same outputs")
-    parser.add_argument("source", type=Path, metavar="INPUT_DIR", help="a folder of generated CSV files")
+    parser.add_argument("source", type=Path, metavar="INPUT_DIR", help="a folder of CSV files")
     parser.add_argument("contenders", nargs="*", default=[PRODUCT, "membership_duckdb"], metavar="CONTENDER")
     args = parser.parse_args()
 

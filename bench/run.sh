@@ -49,8 +49,8 @@ table() { # script, place in the README, options
     "$python" "bench/$script.py" "$@" || missed=1
     echo
 }
-equal() { # rows
-    "$python" bench/equal.py "$data/$1" product membership_duckdb membership_polars || missed=1
+equal() { # folder
+    "$python" bench/equal.py "$1" product membership_duckdb membership_polars || missed=1
 }
 
 hand="membership_duckdb membership_polars"
@@ -58,15 +58,17 @@ hand="membership_duckdb membership_polars"
 case $size in
 small)
     generate 5000 2
-    equal 5000
+    equal bench/traps
+    equal "$data/5000"
     table measure cold --runs 5 --within 0.25 membership_duckdb --contenders product $hand -- "$data/5000"
     ;;
 all)
     generate 5000 2
     generate 1000000 5
     generate 5000000 5
-    equal 5000
-    equal 1000000
+    equal bench/traps
+    equal "$data/5000"
+    equal "$data/1000000"
     table measure cold --runs 9 --within 0.25 membership_duckdb --contenders product $hand -- "$data/5000"
     table measure million --runs 5 --faster 2.5 membership_duckdb --peak 500 \
         --contenders product $hand -- "$data/1000000"
@@ -87,7 +89,7 @@ spark)
 large)
     generate 10000000 5
     generate 50000000 5
-    equal 10000000
+    equal "$data/10000000"
     table measure ten_million --runs 3 --faster 2.5 membership_duckdb --faster 1 membership_polars --peak 500 \
         --contenders product $hand -- "$data/10000000"
     table measure growth --runs 3 --growth 1.1 --contenders product membership_polars -- \

@@ -10,25 +10,28 @@ from pathlib import Path
 
 import duckdb
 
+SPACE = r"[\s\x0b\x{85}\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}\x{feff}]"
 # Matched in any case; titles and suffixes with or without a last dot, as often as they occur.
-TITLE = r"^((mr|mrs|ms|miss|mx|mdm|madam|dr|prof|rev|sir)\.?( +|$))+"
-SUFFIX = r"((^|,? +)(jr|sr|ii|iii|iv|md|m\.d|dds|d\.d\.s|dvm|d\.v\.m|phd|ph\.d|esq)\.?)+$"
+TITLE = r"^((mr|mrs|ms|miss|mx|mdm|madam|dr|prof|rev|sir)\.?( |$))+"
+SUFFIX = r"((^|,? )(jr|sr|ii|iii|iv|md|m\.d|dds|d\.d\.s|dvm|d\.v\.m|phd|ph\.d|esq)\.?)+$"
+NAME = r"^([^=+@-].*)?\pL"  # what begins like a formula is none
 EMAIL = r"[a-z0-9_%+-]+(\.[a-z0-9_%+-]+)*@([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+(com|net)"
 
-# shape of the text -> format; the order of day and month is fixed per shape
+# shape of the text -> formats; where there are two, the batch shows which one its source uses
 DATE_FORMATS = {
-    "____-__-__": "%Y-%m-%d",
-    "____/__/__": "%Y/%m/%d",
-    "__-__-____": "%d-%m-%Y",
-    "__/__/____": "%m/%d/%Y",
+    "____-__-__": ["%Y-%m-%d"],
+    "____/__/__": ["%Y/%m/%d", "%Y/%d/%m"],
+    "__-__-____": ["%m-%d-%Y", "%d-%m-%Y"],
+    "__/__/____": ["%m/%d/%Y", "%d/%m/%Y"],
 }
 
 # A record fails a rule whose condition is not true, so NULL fails too. The order is that of `failed_rules`.
 RULES = {
-    "name": "full_name <> ''",
+    "name": f"regexp_matches(full_name, '{NAME}')",
     "mobile": r"regexp_full_match(mobile_digits, '[0-9]{8}')",
     "email": f"regexp_full_match(address, '{EMAIL}', 'i')",
-    "date": "birth is not null",
+    "date": "birth is not null or is_ambiguous",
+    "ambiguous_date": "not is_ambiguous",
     "birth_year": "birth is null or year(birth) between 1900 and 2022",
     "age": "birth is null or above_18",
 }
@@ -69,22 +72,41 @@ def load(con: duckdb.DuckDBPyConnection, source: Path) -> None:
         )
 
 
+def birth_dates(con: duckdb.DuckDBPyConnection) -> tuple[str, str]:
+    """The date of birth in SQL, and when it is ambiguous: it can be read in two ways, and the batch proves neither."""
+    con.execute("create temp table dates as select distinct date_of_birth from raw")
+    dates, ambiguous = [], ["false"]
+    for shape, formats in DATE_FORMATS.items():
+        is_shape = f"date_of_birth like '{shape}'"
+        if len(formats) == 2:
+            one, other = (f"try_strptime(date_of_birth, '{form}')" for form in formats)
+            [(first, second)] = con.execute(
+                f"select count(*) filter ({other} is null), count(*) filter ({one} is null) from dates"
+                f" where {is_shape} and ({one} is not null or {other} is not null)"
+            ).fetchall()
+            if bool(first) == bool(second):
+                ambiguous.append(f"{is_shape} and {one} <> {other}")
+        in_order = formats if len(formats) == 1 or first else formats[::-1]
+        dates.append(f"when {is_shape} then try_strptime(date_of_birth, {in_order})::date")
+    is_ambiguous = " or ".join(ambiguous)
+    return f"case when {is_ambiguous} then null {' '.join(dates)} end", f"coalesce({is_ambiguous}, false)"
+
+
 def judge(con: duckdb.DuckDBPyConnection) -> None:
     """Label every record of `raw` with its failed rules in the table `judged`."""
-    dates = " ".join(
-        f"when date_of_birth like '{shape}' then try_strptime(date_of_birth, '{text}')::date"
-        for shape, text in DATE_FORMATS.items()
-    )
+    birth, is_ambiguous = birth_dates(con)
     failed = ", ".join(f"case when ({test}) is not true then '{rule}' end" for rule, test in RULES.items())
     con.execute(f"""
         create temp table judged as
         with cleaned as (
             select *,
-                regexp_replace(trim(name), '{TITLE}', '', 'i') as untitled,
-                regexp_replace(untitled, '{SUFFIX}', '', 'i') as full_name,
+                trim(regexp_replace(name, '{SPACE}+', ' ', 'g')) as spaced,
+                regexp_replace(spaced, '{TITLE}', '', 'i') as untitled,
+                trim(regexp_replace(untitled, '{SUFFIX}', '', 'i')) as full_name,
                 trim(email) as address,
                 replace(replace(mobile_no, ' ', ''), '-', '') as mobile_digits,
-                case {dates} end as birth
+                {birth} as birth,
+                {is_ambiguous} as is_ambiguous
             from raw
         ),
         aged as (select *, birth + interval 18 year <= date '2022-01-01' as above_18 from cleaned)

@@ -4,7 +4,9 @@
 
 One lazy plan reads every CSV of the folder once and feeds both outputs, which are synced to the disk. The costly
 steps are kept from rows that do not need them: names and ids are made for accepted rows only, text is quoted only
-where an input has quotes, and SHA-256, which Polars lacks, is taken once per birthday.
+where an input has quotes, and SHA-256, which Polars lacks, is taken once per birthday. The order of day and month is
+what the first records prove; dates that cannot be read by it are looked at afterwards, and where they prove the other
+order, all is done again.
 """
 
 import sys
@@ -17,20 +19,34 @@ from polars import col
 
 COLUMNS = ("name", "email", "date_of_birth", "mobile_no")
 
+SPACE = r"[\s\u{200b}\u{feff}]"
 # In any case; titles and suffixes with or without a last dot, as often as they occur.
-TITLE = r"(?:mr|mrs|ms|miss|mx|mdm|madam|dr|prof|rev|sir)\.?"
-SUFFIX = r"(?:jr|sr|ii|iii|iv|md|m\.d|dds|d\.d\.s|dvm|d\.v\.m|phd|ph\.d|esq)\.?"
-TITLES = rf"^(?i:{TITLE}(?: +|$))+"
-SUFFIXES = rf"(?i:(?:^|,? +){SUFFIX})+$"
-NAMELESS = rf"^ *(?i:{TITLE}(?: +|$))*(?i:{SUFFIX}(?:,? +{SUFFIX})*)? *$"  # nothing is left of the name
+TITLE = r"(?i:mr|mrs|ms|miss|mx|mdm|madam|dr|prof|rev|sir)\.?"
+SUFFIX = r"(?i:jr|sr|ii|iii|iv|md|m\.d|dds|d\.d\.s|dvm|d\.v\.m|phd|ph\.d|esq)\.?"
+TITLES = rf"^(?:{TITLE}(?: |$))+"
+SUFFIXES = rf"(?:(?:^|,? ){SUFFIX})+$"
+# What is left has no letter, or begins like a formula.
+NAMELESS = (
+    rf"^{SPACE}*(?:{TITLE}(?:{SPACE}+|$))*"
+    rf"(?:[=+@-].*|(?:{SUFFIX}|[^\pL]*)(?:,?{SPACE}+{SUFFIX})*{SPACE}*)$"
+)
 MOBILE = r"^[ -]*(?:[0-9][ -]*){8}$"
 LOCAL = r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*"
 LABELS = r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+"
 EMAIL = rf"^ *{LOCAL}@{LABELS}(?:[Cc][Oo][Mm]|[Nn][Ee][Tt]) *$"
 
 BORN_BY = date(2004, 1, 1)  # 18 years before 2022-01-01
-RULES = ("name", "mobile", "email", "date", "birth_year", "age")  # a failed rule is a bit; the order of failed_rules
-NAME, MOBILE_NO, E_MAIL, DATE, BIRTH_YEAR, AGE = (1 << bit for bit in range(len(RULES)))
+RULES = ("name", "mobile", "email", "date", "ambiguous_date", "birth_year", "age")  # in the order of failed_rules
+NAME, MOBILE_NO, E_MAIL, DATE, AMBIGUOUS, BIRTH_YEAR, AGE = (1 << bit for bit in range(len(RULES)))  # if failed
+
+# shape -> formats; where there are two, the batch shows which one its source uses
+FORMATS = {
+    "9999-99-99": ["%Y-%m-%d"],
+    "9999/99/99": ["%Y/%m/%d", "%Y/%d/%m"],
+    "99-99-9999": ["%m-%d-%Y", "%d-%m-%Y"],
+    "99/99/9999": ["%m/%d/%Y", "%d/%m/%Y"],
+}
+FIRST = 10_000  # records of each file that are looked at before
 REASONS = [";".join(rule for bit, rule in enumerate(RULES) if failed >> bit & 1) for failed in range(1 << len(RULES))]
 
 
@@ -57,23 +73,43 @@ def read(files: list[Path], quotes: bool) -> pl.LazyFrame:
     )
 
 
-def birth() -> pl.Expr:
-    """The date of birth; the order of day and month is fixed per shape."""
-    text = col("date_of_birth")
+def is_shape(shape: str) -> pl.Expr:
+    """Whether a date's separators stand where this shape has them."""
+    text, place = col("date_of_birth"), 4 if shape.startswith("9999") else 2
+    return (text.str.len_bytes() == len(shape)) & (text.str.slice(place, 1) == shape[place])
 
-    def in_format(form: str) -> pl.Expr:
-        return text.str.to_date(form, strict=False, cache=False)
 
-    third, fifth = text.str.slice(2, 1), text.str.slice(4, 1)
-    return (
-        pl.when(third == "-")
-        .then(in_format("%d-%m-%Y"))
-        .when(third == "/")
-        .then(in_format("%m/%d/%Y"))
-        .when(fifth == "-")
-        .then(in_format("%Y-%m-%d"))
-        .otherwise(in_format("%Y/%m/%d"))
-    )
+def in_format(form: str) -> pl.Expr:
+    """The date of birth in one format, null where it is in another."""
+    return col("date_of_birth").str.to_date(form, strict=False, cache=False)
+
+
+def proven(records: pl.LazyFrame) -> dict[str, set[str]]:
+    """For each shape with two formats, those in which alone some record can be read."""
+    dates = records.select("date_of_birth").unique()
+    found = {}
+    for shape, formats in FORMATS.items():
+        if len(formats) == 2:
+            one, other = (in_format(form) for form in formats)
+            found[f"{shape} {formats[0]}"] = (is_shape(shape) & one.is_not_null() & other.is_null()).any()
+            found[f"{shape} {formats[1]}"] = (is_shape(shape) & other.is_not_null() & one.is_null()).any()
+    [proofs] = dates.select(**found).collect(engine="streaming").to_dicts()
+    return {shape: {form for form in FORMATS[shape] if proofs.get(f"{shape} {form}")} for shape in FORMATS}
+
+
+def birth(proofs: dict[str, set[str]]) -> tuple[pl.Expr, pl.Expr]:
+    """The date of birth, and whether it is ambiguous: it can be read in two ways, and the batch proves neither."""
+    date_of, ambiguous = pl.lit(None, pl.Date), pl.lit(value=False)
+    for shape, formats in FORMATS.items():
+        known = proofs[shape] if len(formats) == 2 else set(formats)
+        if len(known) == 1:
+            found = in_format(*known)
+        else:
+            one, other = (in_format(form) for form in formats)
+            found = pl.when((one == other).fill_null(value=True)).then(pl.coalesce(one, other))
+            ambiguous |= is_shape(shape) & (one != other).fill_null(value=False)
+        date_of = pl.when(is_shape(shape)).then(found).otherwise(date_of)
+    return date_of, ambiguous
 
 
 def unless(test: pl.Expr, bit: int) -> pl.Expr:
@@ -81,15 +117,17 @@ def unless(test: pl.Expr, bit: int) -> pl.Expr:
     return pl.when(test).then(pl.lit(0, pl.UInt8)).otherwise(pl.lit(bit, pl.UInt8))
 
 
-def judge(records: pl.LazyFrame) -> pl.LazyFrame:
+def judge(records: pl.LazyFrame, proofs: dict[str, set[str]]) -> pl.LazyFrame:
     """Label every record with its failed rules."""
-    dated = records.with_columns(birth=birth()).with_columns(above_18=col("birth") <= BORN_BY)
+    date_of, ambiguous = birth(proofs)
+    dated = records.with_columns(birth=date_of).with_columns(above_18=col("birth") <= BORN_BY)
     of_birth = unless(col("birth").dt.year().is_between(1900, 2022), BIRTH_YEAR) + unless(col("above_18"), AGE)
+    without = pl.when(ambiguous).then(pl.lit(AMBIGUOUS, pl.UInt8)).otherwise(pl.lit(DATE, pl.UInt8))
     return dated.with_columns(
         failed=unless(~col("name").str.contains(NAMELESS), NAME)
         + unless(col("mobile_no").str.contains(MOBILE), MOBILE_NO)
         + unless(col("email").str.contains(EMAIL), E_MAIL)
-        + pl.when(col("birth").is_null()).then(pl.lit(DATE, pl.UInt8)).otherwise(of_birth)
+        + pl.when(col("birth").is_null()).then(without).otherwise(of_birth)
     )
 
 
@@ -101,7 +139,8 @@ def accepted(judged: pl.LazyFrame) -> pl.LazyFrame:
         digests.update((day, sha256(day.encode()).hexdigest()[:5]) for day in days.unique() if day not in digests)
         return pl.Series([digests[day] for day in days], dtype=pl.String)
 
-    full_name = col("name").str.strip_chars(" ").str.replace(TITLES, "").str.replace(SUFFIXES, "")
+    spaced = col("name").str.replace_all(f"{SPACE}+", " ").str.strip_chars(" ")
+    full_name = spaced.str.replace(TITLES, "").str.replace(SUFFIXES, "").str.strip_chars(" ")
     words = full_name.str.splitn(" ", 2).struct.unnest()
     one_word = col("field_1").is_null()
     last_name = pl.when(one_word).then(col("field_0")).otherwise(col("field_1"))
@@ -128,11 +167,9 @@ def rejected(judged: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
-def main(source: Path, output: Path) -> None:
-    """Run the whole job in one plan."""
-    files = sorted(source.glob("*.csv"))
-    quotes = has_quotes(files)
-    judged = judge(read(files, quotes))
+def write(records: pl.LazyFrame, proofs: dict[str, set[str]], output: Path, *, quotes: bool) -> pl.LazyFrame:
+    """Judge the records and write both outputs in one plan; returns the dates that were not read."""
+    judged = judge(records, proofs)
     outputs = {"successful_application": accepted(judged), "unsuccessful_application": rejected(judged)}
     sinks = [
         frame.sink_csv(
@@ -144,7 +181,22 @@ def main(source: Path, output: Path) -> None:
         )
         for folder, frame in outputs.items()
     ]
-    pl.collect_all(sinks, engine="streaming")
+    unread = judged.filter(col("birth").is_null()).select("date_of_birth")
+    return pl.collect_all([unread, *sinks], engine="streaming")[0].lazy()
+
+
+def main(source: Path, output: Path) -> None:
+    """Run the whole job, in one plan if the first records prove all orders."""
+    files = sorted(source.glob("*.csv"))
+    quotes = has_quotes(files)
+    records = read(files, quotes)
+    first = (pl.read_csv(file, n_rows=FIRST, schema=dict.fromkeys(COLUMNS, pl.String)) for file in files)
+    proofs = proven(pl.concat(first).lazy())
+    if not all(len(proofs[shape]) == 1 for shape, formats in FORMATS.items() if len(formats) == 2):
+        proofs = proven(records)
+    unread = proven(write(records, proofs, output, quotes=quotes))
+    if any(unread[shape] - proofs[shape] for shape in FORMATS):
+        write(records, proven(records), output, quotes=quotes)
 
 
 if __name__ == "__main__":
