@@ -109,6 +109,7 @@ def test_a_missing_file_is_named_with_a_suggestion() -> None:
         ("    folder: successful_application", "    foldr: successful_application", "unknown key `foldr`", "`folder`"),
         ("engine: auto ", "engine: polars ", "Invalid enum value 'polars'", ""),
         ("keep_runs: 744", "keep_runs: 0", "Expected `int` >= 1", ""),
+        ("view: applications ", "chunk_bytes: 268435457\n  view: applications ", "Expected `int` <= 268435456", ""),
         ("fallback: reject", "fallback: guess", "Invalid enum value 'guess'", ""),
         ('"9999/99/99": infer', '"9999/99/99": infr', "Invalid enum value 'infr'", ""),
         ('"9999-99-99": month_first', "9999-99-99: month_first", "looks like a date", '"9999-99-99"'),
