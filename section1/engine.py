@@ -33,6 +33,7 @@ class Work(msgspec.Struct, frozen=True):
     statement: Statement
     view: str
     folder: str  # on a path that all workers share; for what the engine writes meanwhile
+    unique: str = ""  # a column of the accepted rows
 
     def dated(self, chunk: Chunk, table: pa.Table) -> tuple[dict[str, Dated], Evidence]:
         """The configured dates of a chunk's records, and what they prove."""
@@ -79,12 +80,16 @@ class Columns:
 
 
 class Judged(msgspec.Struct):
-    """The verdicts on one chunk: rows per combination of failed rules (bits), and the lines of both outputs."""
+    """The verdicts on one chunk: rows per combination of failed rules (bits), and the lines of both outputs.
+
+    `unique` has the values of the column that should be unique, as lines.
+    """
 
     chunk: Chunk
     failed: dict[int, int]
     accepted: Iterable[memoryview]
     rejected: Iterable[memoryview]
+    unique: Iterable[memoryview]
     origins: list[tuple[str, int]]  # source_file and record_number of the accepted rows, where they are carried
     evidence: Evidence  # what its dates prove, where that was not known before
 
@@ -102,6 +107,7 @@ def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evid
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    fields = dict(zip(work.statement.accepted, verdicts.accepted, strict=True))
     combinations = pc.value_counts(pa.array(verdicts.failed))
     origins: list[tuple[str, int]] = []
     if work.layout.carried:
@@ -113,6 +119,7 @@ def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evid
         {entry["values"]: entry["counts"] for entry in combinations.to_pylist()},
         lines.accepted(verdicts.accepted),
         lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
+        lines.accepted([fields[work.unique]]) if work.unique else [],
         origins,
         evidence,
     )

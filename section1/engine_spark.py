@@ -55,13 +55,17 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct):
-    """What a task answers for one chunk: its place, the stem of its part files, and what they hold of it."""
+    """What a task answers for one chunk: its place, the stem of its part files, and what they hold of it.
+
+    The values that should be unique stand in the file of the accepted lines.
+    """
 
     position: int
     part: str
     failed: dict[int, int]
     accepted: Span
     rejected: Span
+    unique: Span
     origins: list[tuple[str, int]]
 
 
@@ -194,7 +198,7 @@ def written(work: Work, first: int, chunks: list[Chunk], batches: Iterable[pa.Re
             if not table["record_number"].equals(labels["record_number"]):
                 raise ValueError(DISORDER)
             some = judged(work, chunk, table, _verdicts(work.statement, labels), {}, text if chunk.plain else b"")
-            spans = _append(accepted, some.accepted), _append(rejected, some.rejected)
+            spans = _append(accepted, some.accepted), _append(rejected, some.rejected), _append(accepted, some.unique)
             verdicts.append(Verdict(position, part, some.failed, *spans, some.origins))
     return verdicts
 
@@ -246,6 +250,7 @@ def _collected(work: Work, chunks: list[Chunk], verdicts: list[Verdict]) -> Iter
                     verdict.failed,
                     parts.blocks(accepted, good, verdict.accepted.offset, verdict.accepted.length),
                     parts.blocks(rejected, bad, verdict.rejected.offset, verdict.rejected.length),
+                    parts.blocks(accepted, good, verdict.unique.offset, verdict.unique.length),
                     verdict.origins,
                     {},
                 )

@@ -28,6 +28,7 @@ from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings, Task
 
 FILE_NAME = "applications.csv"
+UNIQUE = "unique.csv"  # in the spool: the values that should be unique
 
 
 class Batch(msgspec.Struct):
@@ -145,7 +146,9 @@ class _Attempt:
         self.evidence = [_no_evidence(self.settings) for _ in batches]
         columns = date_columns(self.settings, task.document.where)
         view = self.settings.input.view
-        self.work = Work(batches[0].layout, columns, {}, statement, view, shared or str(self.spool))
+        self.work = Work(
+            batches[0].layout, columns, {}, statement, view, shared or str(self.spool), self.settings.output.unique
+        )
 
     def judge(self) -> Judgement:
         """Judge and write everything."""
@@ -208,16 +211,24 @@ class _Attempt:
     def _write(self, verdicts: Iterable[Judged], bar: Progress) -> list[DurableFile]:
         """Write the lines of both outputs; count the verdicts into the reports."""
         statement, parents = self.work.statement, self.run.parents
-        with DurableFile(self.good / FILE_NAME) as accepted, DurableFile(self.bad / FILE_NAME) as rejected:
+        with (
+            DurableFile(self.good / FILE_NAME) as accepted,
+            DurableFile(self.bad / FILE_NAME) as rejected,
+            DurableFile(self.spool / UNIQUE) as unique,
+        ):
             accepted.write(lines.accepted_header(statement))
             rejected.write(lines.rejected_header(statement, self.work.layout))
+            unique.write(b"value\n")
             keys: list[Origin] = []
             for verdict in verdicts:
                 report.count(self.reports[verdict.chunk.file], verdict.failed, statement)
-                for block in verdict.accepted:
-                    accepted.write(block)
-                for block in verdict.rejected:
-                    rejected.write(block)
+                for file, blocks in (
+                    (accepted, verdict.accepted),
+                    (rejected, verdict.rejected),
+                    (unique, verdict.unique),
+                ):
+                    for block in blocks:
+                        file.write(block)
                 keys += [(parents[verdict.chunk.file], *key) for key in verdict.origins]
                 bar.update(verdict.chunk.length)
         files = [accepted, rejected]

@@ -14,7 +14,7 @@ from batch.logs import log
 from batch.publish import Output
 from section1 import judge, judging, metrics, reading, report
 from section1.intake import FileReport
-from section1.judging import FILE_NAME, Batch
+from section1.judging import UNIQUE, Batch
 from section1.settings import Settings, Task
 
 
@@ -39,8 +39,8 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         run.notices.append(f"{refused.name} is refused whole: {refused.refused}; it is kept in the quarantine")
         log.warning(run.notices[-1])
     good, bad = settings.output.successful.folder, settings.output.unsuccessful.folder
-    longest, spool = settings.input.max_record_bytes, str(done.spool)
-    shared = report.shared_values(staged / good / FILE_NAME, unique, longest, spool) if unique else None
+    longest = settings.input.max_record_bytes
+    shared = report.shared_values(done.spool / UNIQUE, longest) if unique else None
     if run.parents and not any(r.accepted for r in reports):
         return _nothing_new(task, output, run, begun)
 

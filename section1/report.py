@@ -20,7 +20,7 @@ from section1.judge import Statement
 from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
-LONGEST = 4  # times the longest record: what an accepted row may have, whatever the query makes of it
+LONGEST = 4  # times the longest record: what a value may have, whatever the query makes of it
 MEMORY_LIMIT = "64MB"
 
 
@@ -140,24 +140,26 @@ class Shared(msgspec.Struct):
     examples: list[str]
 
 
-def shared_values(path: Path, column: str, max_record_bytes: int, spool: str) -> Shared:
-    """Find the values that more than one row of a CSV file has. Memory is bounded: DuckDB sorts in the spool folder."""
+def shared_values(path: Path, max_record_bytes: int) -> Shared:
+    """Find what more than one row of a CSV file has, of which `value` is the only column.
+
+    Memory is bounded: DuckDB groups in the file's folder.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     values = arrow_csv.open_csv(
         path,
         read_options=arrow_csv.ReadOptions(block_size=max(LONGEST * max_record_bytes, 1 << 20), use_threads=False),
-        parse_options=arrow_csv.ParseOptions(newlines_in_values=True),
-        convert_options=arrow_csv.ConvertOptions(include_columns=[column], column_types={column: pa.string()}),
+        parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
+        convert_options=arrow_csv.ConvertOptions(column_types={"value": pa.string()}),
     )
-    with errors_of_duckdb("the accepted rows"), connection(spool).cursor() as cursor:
+    with errors_of_duckdb("the accepted rows"), connection(str(path.parent)).cursor() as cursor:
         cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over, and its threads are free
         cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")
-        cursor.register("published", values)
+        cursor.register("given", values)
         cursor.execute(
-            f'create temp table shared as select "{column}" as value, count(*) as rows from published '
-            "group by value having count(*) > 1"
+            "create temp table shared as select value, count(*) as rows from given group by value having count(*) > 1"
         )
         [(distinct, rows)] = cursor.execute("select count(*), coalesce(sum(rows), 0) from shared").fetchall()
         examples = cursor.execute("select value from shared order by value limit ?", [EXAMPLES]).fetchall()

@@ -6,6 +6,8 @@ import csv
 import io
 import itertools
 import json
+import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from applications import BAD, GOOD, config, run, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from section1 import lines
+from section1 import lines, report
 from section1.judge import Statement
 from section1.judge_duckdb import Parts
 from section1.lines import Verdicts
@@ -122,3 +124,15 @@ def test_cut_out_lines_are_the_joined_ones_whatever_ends_them(tmp_path: Path, he
         assert joined.count(b"\n") == 3
         parts = [lines.rejected(chunk, layout, records[n : n + 1], single[n], STATEMENT, b"") for n in range(4)]
         assert b"".join(block for blocks in parts for block in blocks) == joined, "Spark cuts a chunk into batches"
+
+
+@settings(deadline=None)
+@given(st.lists(texts, max_size=12))
+def test_shared_values_are_those_of_more_than_one_row(values: list[str]) -> None:
+    counts = {value: count for value, count in Counter(values).items() if count > 1}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "unique.csv")
+        path.write_bytes(b"".join([b"value\n", *lines.accepted([pa.array(values, pa.string())])]))
+        shared = report.shared_values(path, 1 << 10)
+    assert (shared.values, shared.rows) == (len(counts), sum(counts.values()))
+    assert sorted(shared.examples) == sorted(counts)
