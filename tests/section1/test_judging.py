@@ -78,14 +78,22 @@ STATEMENT = Statement("", (), Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), (
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(texts, texts, st.integers(0, 3)), max_size=8), texts, st.integers(0, 2), st.integers(0, 2))
+@given(
+    st.lists(st.tuples(texts, texts, st.integers(0, 3)), max_size=8),
+    texts,
+    st.integers(0, 2),
+    st.integers(0, 2),
+    st.sampled_from([1, 7, 95, 994, 998, 1_000, 9_998, 999_996, 2**31 - 3, 10**12 - 2]),
+    st.sampled_from([1, 2, 700]),
+)
 @pytest.mark.parametrize("few", [0, lines.FEW])
 def test_lines_are_what_a_csv_reader_understands(
-    few: int, rows: list[tuple[str, str, int]], name: str, before: int, shared: int
+    few: int, rows: list[tuple[str, str, int]], name: str, before: int, shared: int, first: int, step: int
 ) -> None:
     everything = [("x", "y", 0)] * before + rows  # the tables may be parts of larger ones
     a, b, failed = (list(column) for column in zip(*everything, strict=True)) if everything else ([], [], [])
-    arrays = [pa.array(a, pa.string()), pa.array(b, pa.string()), pa.array(range(7, 7 + len(a)), pa.int64())]
+    numbers = [first + step * place for place in range(len(everything))]  # fragments stand between records
+    arrays = [pa.array(a, pa.string()), pa.array(b, pa.string()), pa.array(numbers, pa.int64())]
     table = pa.table(arrays, names=["a", "b", "record_number"]).slice(before)
     passed = pa.array(["x"] * before + [x for x, _, bits in rows if not bits], pa.string()).slice(before)
     added = pa.array(["x"] * before + [y for _, y, bits in rows if bits], pa.string()).slice(before)
@@ -100,7 +108,7 @@ def test_lines_are_what_a_csv_reader_understands(
     rules = {1: "first", 2: "second", 3: "first;second"}
     assert list(csv.reader(io.StringIO(bad, newline=""), strict=True)) == [
         [x, y, name, str(n), *[y] * (1 + shared), rules[bits]]
-        for n, (x, y, bits) in enumerate(rows, 7 + before)
+        for n, (x, y, bits) in zip(numbers[before:], rows, strict=True)
         if bits
     ]
 
