@@ -128,7 +128,8 @@ def evidence(found: list[Reading]) -> dict[str, Evidence]:
     """Count what the rows of each shape prove."""
     import numpy as np
 
-    counts = {reading.shape: np.bincount(_proofs().take(reading.written), minlength=5) for reading in found}
+    kinds = len(Evidence.__struct_fields__)
+    counts = {reading.shape: np.bincount(_proofs().take(reading.written), minlength=kinds) for reading in found}
     return {shape: Evidence(*map(int, rows)) for shape, rows in counts.items()}
 
 

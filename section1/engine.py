@@ -12,7 +12,7 @@ from section1.days import Dated, known
 from section1.judge import Statement
 from section1.judge_duckdb import Match
 from section1.lines import Verdicts
-from section1.records import Chunk, Layout, Text
+from section1.records import Buffer, Chunk, Layout
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,13 +101,12 @@ def add_evidence(total: Evidence, more: Evidence) -> None:
             total[name][shape].add(found)
 
 
-def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evidence: Evidence, text: Text) -> Judged:
+def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evidence: Evidence, text: Buffer) -> Judged:
     """The verdicts on a chunk with the lines of its outputs; see `lines` for the text."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    fields = dict(zip(work.statement.accepted, verdicts.accepted, strict=True))
     combinations = pc.value_counts(pa.array(verdicts.failed))
     origins: list[tuple[str, int]] = []
     if work.layout.carried:
@@ -119,7 +118,7 @@ def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evid
         {entry["values"]: entry["counts"] for entry in combinations.to_pylist()},
         lines.accepted(verdicts.accepted),
         lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
-        lines.accepted([fields[work.unique]]) if work.unique else [],
+        lines.accepted([verdicts.accepted[work.statement.accepted.index(work.unique)]]) if work.unique else [],
         origins,
         evidence,
     )

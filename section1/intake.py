@@ -20,9 +20,9 @@ from section1.reading import Read
 from section1.records import (
     BOM,
     LINE_END,
+    Buffer,
     Chunk,
     Layout,
-    Text,
     changed,
     parse_plain,
     parse_quoted,
@@ -74,7 +74,7 @@ class Portion(NamedTuple):
 
     chunk: Chunk
     table: pa.Table
-    text: Text
+    text: Buffer
 
 
 class Part(NamedTuple):
@@ -86,7 +86,7 @@ class Part(NamedTuple):
     table: pa.Table
     numbers: Ints | None = None
     quoted: bool = False
-    text: Text = b""
+    text: Buffer = b""
 
 
 class Quarantine:

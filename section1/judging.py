@@ -214,7 +214,7 @@ class _Attempt:
         with (
             DurableFile(self.good / FILE_NAME) as accepted,
             DurableFile(self.bad / FILE_NAME) as rejected,
-            DurableFile(self.spool / UNIQUE) as unique,
+            open(self.spool / UNIQUE, "wb") as unique,
         ):
             accepted.write(lines.accepted_header(statement))
             rejected.write(lines.rejected_header(statement, self.work.layout))
@@ -222,13 +222,11 @@ class _Attempt:
             keys: list[Origin] = []
             for verdict in verdicts:
                 report.count(self.reports[verdict.chunk.file], verdict.failed, statement)
-                for file, blocks in (
-                    (accepted, verdict.accepted),
-                    (rejected, verdict.rejected),
-                    (unique, verdict.unique),
-                ):
-                    for block in blocks:
-                        file.write(block)
+                for block in verdict.accepted:
+                    accepted.write(block)
+                for block in verdict.rejected:
+                    rejected.write(block)
+                unique.writelines(verdict.unique)
                 keys += [(parents[verdict.chunk.file], *key) for key in verdict.origins]
                 bar.update(verdict.chunk.length)
         files = [accepted, rejected]

@@ -5,11 +5,12 @@ A field is in quotes only where it has to be, so most columns are seen as clean 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from section1.judge import Statement
-from section1.records import Chunk, Layout, Text
+from section1.records import Buffer, Chunk, Layout
 from section1.settings import FAILED_RULES
 
 if TYPE_CHECKING:
@@ -44,12 +45,11 @@ def rejected_header(statement: Statement, layout: Layout) -> bytes:
 
 def accepted(fields: list[pa.StringArray]) -> list[memoryview]:
     """The lines of the accepted rows."""
-    pieces = [piece for field in fields for piece in (_comma(), _piece(field))]
-    return _joined(len(fields[0]), [*pieces[1:], (_texts("\n"), 0)])
+    return _joined(len(fields[0]), [*_fields(fields)[1:], (_texts("\n"), 0)])
 
 
 def rejected(
-    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: Verdicts, statement: Statement, text: Text
+    chunk: Chunk, layout: Layout, records: pa.Table, verdicts: Verdicts, statement: Statement, text: Buffer
 ) -> list[memoryview]:
     """The lines of the rejected rows: the original fields, then where they came from and what they failed.
 
@@ -63,13 +63,10 @@ def rejected(
     rows = np.flatnonzero(verdicts.failed).astype(np.int32)
     if not len(rows):
         return []
-    originals = (
-        _cut_out(chunk, layout, records, rows, text)
-        or [piece for name in layout.columns for piece in (_comma(), _piece(one(records[name]), rows))][1:]
-    )
+    originals = _cut_out(chunk, layout, records, rows, text)
+    originals = originals or _fields((one(records[name]) for name in layout.columns), rows)[1:]
     if layout.carried:
-        number = one(records["record_number"]).cast(pa.string()), rows
-        origin = [_comma(), _piece(one(records["source_file"]), rows), _comma(), number]
+        origin = _fields([one(records["source_file"]), one(records["record_number"]).cast(pa.string())], rows)
     else:
         origin = _origin(chunk.source_file, one(records["record_number"]).to_numpy()[rows])
     combinations = pc.dictionary_encode(pa.array(verdicts.failed[rows]))
@@ -79,11 +76,10 @@ def rejected(
         chosen = last.indices.to_numpy() * len(ends) + chosen
         ends = [f"{text},{end}" for text in _field(last.dictionary).to_pylist() for end in ends]
         fields.pop()
-    added = [piece for field in fields for piece in (_comma(), _piece(field))]
-    return _joined(len(rows), [*originals, *origin, *added, (_texts(*(f",{end}" for end in ends)), chosen)])
+    return _joined(len(rows), [*originals, *origin, *_fields(fields), (_texts(*(f",{end}" for end in ends)), chosen)])
 
 
-def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: Text) -> list[Piece]:
+def _cut_out(chunk: Chunk, layout: Layout, records: pa.Table, rows: Ints, text: Buffer) -> list[Piece]:
     """The lines of these rows, without their line ends, where the lengths of all fields prove that lines are these.
 
     They do when the text has no quotes and ends in a line end: then each field is followed by at least one byte, and if
@@ -123,22 +119,20 @@ def _below_1000() -> pa.StringArray:
     return _texts(*map(str, range(1000)), *(f"{number:03}" for number in range(1000)))
 
 
-@cache
-def _comma() -> Piece:
-    return _texts(","), 0
-
-
 def _texts(*texts: str) -> pa.StringArray:
     import pyarrow as pa
 
     return pa.array(texts, pa.string())
 
 
-def _piece(texts: pa.StringArray | pa.DictionaryArray, rows: Ints | None = None) -> Piece:
-    """Texts as a field of each line, or those of some rows."""
+def _fields(columns: Iterable[pa.StringArray | pa.DictionaryArray], rows: Ints | None = None) -> list[Piece]:
+    """A comma and a field of each column; lines are of all its rows, or of some."""
     import numpy as np
 
-    return _field(texts), np.arange(len(texts), dtype=np.int32) if rows is None else rows
+    pieces: list[Piece] = []
+    for texts in map(_field, columns):
+        pieces += [(_texts(","), 0), (texts, np.arange(len(texts), dtype=np.int32) if rows is None else rows)]
+    return pieces
 
 
 def _joined(count: int, pieces: list[Piece]) -> list[memoryview]:

@@ -1,7 +1,7 @@
 """Bytes become records, or fragments that cannot be one; every byte belongs to exactly one of them (RFC 4180).
 
 One strict regular expression says what a record is; where it does not match, the line is a fragment. So an unclosed
-quote costs its own line and not the good rows below it. Text without fragments goes through Arrow's CSV reader, which
+quote costs its own line and not the good rows below it. Buffer without fragments goes through Arrow's CSV reader, which
 gives the same records faster: it proves the number of fields itself where there are no quotes; where there are, one
 match of the expression over many records at once proves it.
 """
@@ -25,7 +25,7 @@ FIELD = rb'(?:"[^"\0]*+(?:""[^"\0]*+)*+"|[^",\r\n\0]*+)'
 LINE_END = re.compile(rb"\r\n|\n|\r")
 WELL_FORMED = re.compile(FIELD + rb"(?:," + FIELD + rb")*+")
 QUOTED = re.compile(rb'"[^"]*"')
-Text = bytes | memoryview  # of records
+Buffer = bytes | memoryview  # of records
 BOM = b"\xef\xbb\xbf"
 CARRIED_BYTES = 1 << 16  # what publishing adds to a rejected record: its file, its number, its failed rules
 
@@ -215,7 +215,7 @@ def parse_quoted(
     return None if table is None else (min(end, length), table)
 
 
-def _parse(text: Text, header: tuple[str, ...], wanted: tuple[str, ...], *, quoted: bool) -> pa.Table | None:
+def _parse(text: Buffer, header: tuple[str, ...], wanted: tuple[str, ...], *, quoted: bool) -> pa.Table | None:
     """The wanted columns as Arrow's reader sees them. It would drop a byte order mark and forgive misplaced quotes."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv

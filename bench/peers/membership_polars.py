@@ -85,25 +85,25 @@ def in_format(form: str) -> pl.Expr:
 
 
 def proven(records: pl.LazyFrame) -> dict[str, set[str]]:
-    """For each shape with two formats, those in which alone some record can be read."""
-    dates = records.select("date_of_birth").unique()
-    found = {}
+    """For each shape, the formats in which alone some record can be read; the only one of a shape needs no proof."""
+    alone = {}
     for shape, formats in FORMATS.items():
-        if len(formats) == 2:
-            one, other = (in_format(form) for form in formats)
-            found[f"{shape} {formats[0]}"] = (is_shape(shape) & one.is_not_null() & other.is_null()).any()
-            found[f"{shape} {formats[1]}"] = (is_shape(shape) & other.is_not_null() & one.is_null()).any()
-    [proofs] = dates.select(**found).collect(engine="streaming").to_dicts()
-    return {shape: {form for form in FORMATS[shape] if proofs.get(f"{shape} {form}")} for shape in FORMATS}
+        for form, *others in (formats, formats[::-1]):
+            unread = [in_format(other).is_null() for other in others]
+            alone[form] = pl.all_horizontal(is_shape(shape), in_format(form).is_not_null(), *unread).any()
+    dates = records.select("date_of_birth").unique()
+    [proofs] = dates.select(**alone).collect(engine="streaming").to_dicts()
+    return {
+        shape: {form for form in formats if len(formats) == 1 or proofs[form]} for shape, formats in FORMATS.items()
+    }
 
 
 def birth(proofs: dict[str, set[str]]) -> tuple[pl.Expr, pl.Expr]:
     """The date of birth, and whether it is ambiguous: it can be read in two ways, and the batch proves neither."""
     date_of, ambiguous = pl.lit(None, pl.Date), pl.lit(value=False)
     for shape, formats in FORMATS.items():
-        known = proofs[shape] if len(formats) == 2 else set(formats)
-        if len(known) == 1:
-            found = in_format(*known)
+        if len(proofs[shape]) == 1:
+            found = in_format(*proofs[shape])
         else:
             one, other = (in_format(form) for form in formats)
             found = pl.when((one == other).fill_null(value=True)).then(pl.coalesce(one, other))
@@ -192,7 +192,7 @@ def main(source: Path, output: Path) -> None:
     records = read(files, quotes)
     first = (pl.read_csv(file, n_rows=FIRST, schema=dict.fromkeys(COLUMNS, pl.String)) for file in files)
     proofs = proven(pl.concat(first).lazy())
-    if not all(len(proofs[shape]) == 1 for shape, formats in FORMATS.items() if len(formats) == 2):
+    if not all(len(forms) == 1 for forms in proofs.values()):
         proofs = proven(records)
     unread = proven(write(records, proofs, output, quotes=quotes))
     if any(unread[shape] - proofs[shape] for shape in FORMATS):
