@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 FIRST = 1 - EPOCH  # 0001-01-01, in days since 1970-01-01
 DAYS = 3_652_059  # up to 9999-12-31
 MOST_KNOWN = 50_000  # people are born on 40,000 days
+SPAN = 256  # days that are learned together where records have many
 
 
 class Dated(NamedTuple):
@@ -51,11 +52,11 @@ class Known:
         some = days - FIRST if readable.all() else days[readable] - FIRST
         with self._lock:
             of_days = self._places.take(some)
-            new = np.unique(some[of_days == 0])
-            if len(new) and len(self._table) + len(new) > MOST_KNOWN:
-                self._forget()
-                new = np.unique(some)
-            if len(new):
+            if not of_days.all():
+                new = self._around(some[of_days == 0])
+                if len(self._table) + len(new) > MOST_KNOWN:
+                    self._forget()
+                    new = np.unique(some)
                 self._learn(new)
                 of_days = self._places.take(some)
             known = self._table
@@ -64,6 +65,17 @@ class Known:
         places = status.astype(np.int32) - 1
         places[readable] = of_days
         return Dated(places, known)
+
+    def _around(self, days: Ints) -> Ints:
+        """The new ones of these days, in order. Of many, also those near them, so that few are left to be learned."""
+        import numpy as np
+
+        spans = np.unique(days // SPAN)
+        if len(spans) * SPAN > min(len(days), MOST_KNOWN - len(self._table)):
+            return np.unique(days)
+        near = (spans[:, None] * SPAN + np.arange(SPAN)).ravel()
+        near = near[near < DAYS]
+        return np.asarray(near[self._places.take(near) == 0])
 
     def _forget(self) -> None:
         import numpy as np
@@ -89,14 +101,16 @@ class Known:
         columns = {
             "date": dates,
             "ymd": texts,
-            "digest": pa.array([text and self._digest(text.encode()) for text in texts.to_pylist()], pa.string()),
+            "digest": pa.array(map(self._digest, texts.cast(pa.binary()).to_pylist()), pa.string()),
             "status": pa.array(statuses, pa.string()),
         }
         return pa.table({f"{self._name}_{column}": values for column, values in columns.items()})
 
-    def _digest(self, text: bytes) -> str:
+    def _digest(self, text: bytes | None) -> str | None:
         """The SHA-256 of a text in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
-        return hmac.new(self._key, text, sha256).hexdigest() if self._key else sha256(text).hexdigest()
+        if text is None:
+            return None
+        return hmac.digest(self._key, text, "sha256").hex() if self._key else sha256(text).hexdigest()
 
 
 @lru_cache

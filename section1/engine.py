@@ -10,7 +10,7 @@ import msgspec
 from section1 import dates, lines
 from section1.days import Dated, known
 from section1.judge import Statement
-from section1.judge_duckdb import Match
+from section1.judge_duckdb import NOT, Match
 from section1.lines import Verdicts
 from section1.records import Buffer, Chunk, Layout
 
@@ -48,24 +48,25 @@ class Work(msgspec.Struct, frozen=True):
 
 
 class Columns:
-    """The columns of some records by name: their own, and those that follow from their dates."""
+    """The columns of some records by name: their own, those that follow from their dates, and matches.
 
-    def __init__(self, records: pa.Table, dated: Iterable[Dated]) -> None:
+    Whether a column matches is found out for those records that it is asked for.
+    """
+
+    def __init__(self, records: pa.Table, dated: Iterable[Dated] = (), matches: Iterable[Match] = ()) -> None:
         self._records = records
         self._dated = list(dated)
-
-    def add(self, matches: Iterable[Match]) -> None:
-        """Give the records the columns that say whether others match. Raises pyarrow.ArrowInvalid."""
-        import pyarrow.compute as pc
-
-        for name, column, pattern in matches:
-            matching = pc.match_substring_regex(self._records[column], pattern)
-            self._records = self._records.append_column(name, matching)
+        self._matches = {match.name: match for match in matches}
 
     def column(self, name: str, rows: Ints | None = None) -> pa.Array:
-        """A column, or those rows of it."""
+        """A column, or those rows of it. Raises pyarrow.ArrowInvalid for a pattern that Arrow does not know."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
+        if name.startswith(NOT):
+            return pc.invert(self.column(name.removeprefix(NOT), rows))
+        if match := self._matches.get(name):
+            return pc.match_substring_regex(self.column(match.column, rows), match.pattern)
         for places, readings in self._dated:
             if name in readings.column_names:
                 return lines.one(readings[name]).take(pa.array(places if rows is None else places[rows]))

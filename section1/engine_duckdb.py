@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from batch.errors import EngineError
@@ -18,7 +19,7 @@ from section1.days import Dated
 from section1.engine import Columns, Judged, Work, judged
 from section1.intake import Portion
 from section1.judge import Statement
-from section1.judge_duckdb import READINGS, Query
+from section1.judge_duckdb import READINGS, Parts, Query
 from section1.lines import Verdicts, one
 
 if TYPE_CHECKING:
@@ -62,8 +63,11 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
 
     While a thread per core judges, this one takes the next portion in and passes the last verdicts on.
     """
-    database = connection(work.folder)
     idle: list[Judge] = []
+
+    def prepared() -> tuple[duckdb.DuckDBPyConnection, Readings]:
+        database = connection(work.folder)
+        return database, Readings(database, work.statement.parts)
 
     def one(portion: Portion) -> Judged:
         chunk = portion.chunk
@@ -72,7 +76,8 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
             try:
                 judge = idle.pop()
             except IndexError:
-                judge = Judge(database, work.statement, work.view)
+                database, readings = opened.result()
+                judge = Judge(database, work.statement, work.view, readings)
             verdicts = judge.verdicts(portion.table, dated)
             idle.append(judge)
         return judged(work, chunk, portion.table, verdicts, proven, portion.text)
@@ -80,6 +85,7 @@ def judging(work: Work, portions: Iterable[Portion]) -> Generator[Judged]:
     workers = len(os.sched_getaffinity(0))
     pending: deque[Future[Judged]] = deque()
     with ThreadPoolExecutor(workers) as pool:
+        opened = pool.submit(prepared)  # while the first portion is taken in
         for portion in portions:
             pending.append(pool.submit(one, portion))
             if len(pending) > workers + 1:  # one waits, so that nobody does
@@ -123,61 +129,105 @@ class Prepared:
         return self._cursor.execute("execute query").to_arrow_table()
 
 
+class Readings:
+    """The readings of dates with what follows from them, worked out once for all threads."""
+
+    def __init__(self, database: duckdb.DuckDBPyConnection, parts: Parts) -> None:
+        self._derived = {name: Prepared(database, query, READINGS) for name, query in parts.readings.items()}
+        self._read_on = {name for query in parts.groups for name in query.reads}
+        self._told: dict[str, tuple[pa.Table, pa.Table]] = {}
+        self._lock = Lock()
+
+    def told(self, date: str, known: pa.Table) -> pa.Table:
+        """The known readings of a date with the columns that follow from them. Raises duckdb.Error."""
+        if date not in self._derived:
+            return known
+        with self._lock:
+            before, told = self._told.get(date, (None, known))
+            if before is not known:
+                told = known
+                derived = self._derived[date].execute(known.select(self._derived[date].query.reads))
+                for name in derived.column_names:
+                    told = told.append_column(name, self._shared(name, derived[name]))
+                self._told[date] = known, told
+        return told
+
+    def _shared(self, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
+        """A column, as a dictionary where it is a text to publish."""
+        import pyarrow as pa
+
+        publish = pa.types.is_string(texts.type) and name not in self._read_on
+        return texts.dictionary_encode() if publish else texts
+
+
 class Judge:
     """The parts of the statement, one after the other, as each needs columns of those before it."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str) -> None:
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, statement: Statement, view: str, readings: Readings
+    ) -> None:
         self._statement = statement
-        self._readings = {name: Prepared(database, query, READINGS) for name, query in statement.parts.readings.items()}
+        self._readings = readings
         self._groups = [Prepared(database, query, view) for query in statement.parts.groups]
-        self._known: dict[str, tuple[pa.Table, pa.Table]] = {}
 
     def verdicts(self, records: pa.Table, dated: dict[str, Dated]) -> Verdicts:
         """The verdicts on records with these dates. Raises duckdb.Error and pyarrow.ArrowInvalid."""
         import numpy as np
-        import pyarrow as pa
 
-        statement = self._statement
-        columns = Columns(records, [Dated(places, self._told(name, known)) for name, (places, known) in dated.items()])
-        columns.add(statement.parts.matches)
-        tests, accepted, rejected = self._groups
-        passed = [test.cast(pa.uint8()).to_numpy().view(bool) for test in _given(tests, columns)]
-        failed = np.zeros(records.num_rows, np.min_scalar_type((1 << len(passed)) - 1))
-        for rule, earlier in enumerate(statement.after):
-            fails = np.logical_and.reduce([~passed[rule], *(passed[other] for other in earlier)])
-            failed |= fails.astype(failed.dtype) << failed.dtype.type(rule)
+        told = [Dated(places, self._readings.told(name, known)) for name, (places, known) in dated.items()]
+        columns = Columns(records, told, self._statement.parts.matches)
+        _, accepted, rejected = self._groups
+        failed = self._failed(self._passed(columns, told, records.num_rows))
         good, bad = np.flatnonzero(failed == 0), np.flatnonzero(failed)
         return Verdicts(failed, _given(accepted, columns, good), _given(rejected, columns, bad))
 
-    def _told(self, name: str, known: pa.Table) -> pa.Table:
-        """The known readings of a date, with what follows from them."""
-        before, told = self._known.get(name, (None, known))
-        if before is not known:
-            told = known
-            if name in self._readings:
-                derived = self._readings[name].execute(known.select(self._readings[name].query.reads))
-                for column in derived.column_names:
-                    told = told.append_column(column, self._shared(column, derived[column]))
-            self._known[name] = known, told
-        return told
+    def _passed(self, columns: Columns, dated: list[Dated], count: int) -> Ints:
+        """A bit for each rule that a record passes. What follows from a date alone is looked up by its reading."""
+        tests = self._groups[0]
+        rules = tests.query.gives
+        of_dates = {name for _, readings in dated for name in readings.column_names}
+        others = [name for name in rules if name not in of_dates]
+        passed = _bits(rules, dict(zip(others, _given(tests, columns, names=others), strict=True)), count)
+        for places, readings in dated:
+            found = {name: one(readings[name]) for name in rules if name in readings.column_names}
+            passed |= _bits(rules, found, len(readings)).take(places)
+        return passed
 
-    def _shared(self, name: str, texts: pa.ChunkedArray) -> pa.ChunkedArray:
-        """A column of a date's readings, as a dictionary where it is a text to publish."""
-        import pyarrow as pa
+    def _failed(self, passed: Ints) -> Ints:
+        """A bit for each rule that a record fails, having passed those that come before it."""
+        import numpy as np
 
-        publish = pa.types.is_string(texts.type) and not any(
-            name in query.reads for query in self._statement.parts.groups
-        )
-        return texts.dictionary_encode() if publish else texts
+        failed, bit = np.zeros_like(passed), passed.dtype.type
+        for rule, earlier in enumerate(self._statement.after):
+            before = sum(1 << other for other in earlier)
+            fails = (passed & bit(before | 1 << rule)) == bit(before)
+            failed |= fails.astype(passed.dtype) << bit(rule)
+        return failed
 
 
-def _given(prepared: Prepared, columns: Columns, rows: Ints | None = None) -> list[pa.Array]:
-    """The columns that a query gives, of these rows: those that it makes, and others that are known by now."""
+def _bits(rules: tuple[str, ...], columns: dict[str, pa.Array], count: int) -> Ints:
+    """So many rows' bits of those rules whose columns are given."""
+    import numpy as np
+    import pyarrow as pa
+
+    bits = np.zeros(count, np.min_scalar_type((1 << len(rules)) - 1))
+    for rule, name in enumerate(rules):
+        if name in columns:
+            bits |= columns[name].cast(pa.uint8()).to_numpy().astype(bits.dtype) << bits.dtype.type(rule)
+    return bits
+
+
+def _given(
+    prepared: Prepared, columns: Columns, rows: Ints | None = None, names: Iterable[str] | None = None
+) -> list[pa.Array]:
+    """The columns that a query gives, or those with these names: what it makes, and others that are known by now."""
     query, made = prepared.query, {}
     if query.sql:
         table = prepared.execute(columns.table(query.reads, rows))
         made = {name: one(table[name]) for name in table.column_names}
-    return [made[name] if name in made else columns.column(name, rows) for name in query.gives]
+    return [
+        made[name] if name in made else columns.column(name, rows) for name in (query.gives if names is None else names)
+    ]
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def grouped(chunks: list[Chunk], cores: int) -> list[range]:
 def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[Batches], Batches]:
     """For the workers: a task's number becomes what the statement needs of the records of its chunks."""
     names = work.statement.spark_columns
-    matches = [match for match in work.statement.parts.matches if match.name in names]
+    matches = work.statement.parts.matches
 
     def read(batches: Batches) -> Batches:
         _without_pandas()
@@ -141,8 +141,7 @@ def _reader(work: Work, chunks: list[Chunk], groups: list[range]) -> Callable[[B
                     chunk = chunks[position]
                     table = records.read(chunk, work.layout)
                     dated, _ = work.dated(chunk, table)
-                    columns = Columns(table, dated.values())
-                    columns.add(matches)
+                    columns = Columns(table, dated.values(), matches)
                     yield from plain(columns.table(names)).to_batches()
 
     return read

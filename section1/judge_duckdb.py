@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 READINGS = "readings"  # the view of the statements on the readings of one date
 ADDED = ("source_file", "record_number")
 DATE_COLUMNS = ("date", "ymd", "digest", "status")
+NOT = "not "  # before the name of a match: that there is none
 
 
 class Match(NamedTuple):
@@ -75,7 +76,7 @@ def for_duckdb(query: str, inputs: list[str], dates: list[str], groups: list[dic
 
     known = [*inputs, *ADDED, *_columns(dates), *taken_out]
     left = {column.alias: column.this for column in judged.selects if isinstance(column, exp.Alias)}
-    matched = {name: match for name, sql in left.items() if (match := _match_alone(sql)) in taken_out}
+    matched = {name: match for name, sql in left.items() if (match := _match_alone(sql)).removeprefix(NOT) in taken_out}
     parts = []
     for group in groups:
         judged.set("expressions", [exp.alias_(left[name], name) for name in group if name in left.keys() - matched])
@@ -128,12 +129,18 @@ def _readings(tree: exp.Expr, dates: list[str]) -> dict[str, dict[str, exp.Expr]
 
 
 def _match_alone(sql: exp.Expr) -> str:
-    """The column of which an expression says no more than whether it is true: `coalesce((column), false)`."""
+    """The column of which an expression says no more than whether it is true: `coalesce((column), false)`.
+
+    Or false: `coalesce((not column), false)`.
+    """
     from sqlglot import exp
 
-    if isinstance(sql, exp.Coalesce) and sql.expressions == [exp.false()] and isinstance(sql.this.unnest(), exp.Column):
-        return str(sql.this.unnest().name)
-    return ""
+    if not isinstance(sql, exp.Coalesce) or sql.expressions != [exp.false()]:
+        return ""
+    tested, sign = sql.this.unnest(), ""
+    if isinstance(tested, exp.Not):
+        tested, sign = tested.this.unnest(), NOT
+    return f"{sign}{tested.name}" if isinstance(tested, exp.Column) else ""
 
 
 def _columns(dates: list[str]) -> list[str]:

@@ -202,23 +202,38 @@ def test_the_check_value_of_the_challenge() -> None:
 
 
 @given(st.lists(st.lists(st.one_of(st.dates(), st.sampled_from(["unreadable", "ambiguous"])), max_size=8), max_size=6))
-@pytest.mark.parametrize("most", [0, 7])
-def test_readings_that_were_known_before_stay_as_they_are(most: int, parts: list[list[date | str]]) -> None:
+@pytest.mark.parametrize(("most", "span"), [(0, 256), (7, 256), (7, 2), (50_000, 1), (50_000, 2)])
+def test_readings_that_were_known_before_stay_as_they_are(most: int, span: int, parts: list[list[date | str]]) -> None:
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(days, "MOST_KNOWN", most)  # so few that some are forgotten
+        patch.setattr(days, "SPAN", span)
         known = Known("b", b"")
         for part in parts:
             numbers = [(day - date(1970, 1, 1)).days if isinstance(day, date) else 0 for day in part]
             status = [OK if isinstance(day, date) else STATUSES.index(day) for day in part]
             found.append(known.dated(np.array(numbers, np.int32), np.array(status, np.int8)))
-            assert len(found[-1].known) <= max(most, 2 + max(map(len, parts)))
+            assert len(found[-1].known) <= max(min(most, 2 + sum(map(len, parts))), 2 + max(map(len, parts)))
     for part, (places, readings) in zip(parts, found, strict=True):
         rows = readings.take(pa.array(places)).to_pylist()
         assert [row["b_date"] or row["b_status"] for row in rows] == part
         assert [row["b_ymd"] for row in rows] == [
             day.isoformat().replace("-", "") if isinstance(day, date) else None for day in part
         ]
+
+
+def test_where_days_are_many_those_near_them_are_learned_too() -> None:
+    known, first = Known("b", b""), -719_162  # 0001-01-01
+    readable = np.full(2000, OK, np.int8)
+    _, before = known.dated(np.arange(2000, dtype=np.int32) // 2, readable)
+    days_known = before["b_date"].drop_null().to_pylist()
+    assert len(set(days_known)) == len(days_known) == 5 * 256
+    _, after = known.dated(np.full(2000, 999 + 20, np.int32), readable)
+    assert after is before
+    _, ends = known.dated(np.repeat([first, first + days.DAYS - 1], 1000).astype(np.int32), readable)
+    assert {date.min, date.max} < set(ends["b_date"].to_pylist())
+    _, few = known.dated(np.array([20_000], np.int32), readable[:1])
+    assert len(few) == len(ends) + 1
 
 
 # The published applications, judged by plain Python

@@ -302,7 +302,8 @@ def judged(made: Task, rows: list[tuple[str, ...]]) -> list[Verdict]:
         view, statement = made.settings.input.view, judge.statement(made, None)
         records = connection.sql(f"from {view} order by record_number").to_arrow_table()
         dated = {name: Dated(np.arange(len(records)), records) for name in made.settings.dates}
-        found = engine_duckdb.Judge(connection, statement, view).verdicts(records, dated)
+        readings = engine_duckdb.Readings(connection, statement.parts)
+        found = engine_duckdb.Judge(connection, statement, view, readings).verdicts(records, dated)
     layout = Layout(tuple(made.settings.input.columns), 1 << 20)
     chunk = Chunk("", 0, 0, "a,b.csv", layout.columns, 1, len(rows), False, 0)
     good = csv_rows(lines.accepted(found.accepted))

@@ -15,7 +15,7 @@ from small_task import Make, maker
 
 from section1 import judge
 from section1.days import Dated
-from section1.engine_duckdb import Judge
+from section1.engine_duckdb import Judge, Readings
 from section1.query import DIALECT
 from section1.settings import Task
 
@@ -51,10 +51,10 @@ def task(tmp_path: Path) -> Make:
 
 def parts_give(made: Task) -> tuple[list[int], list[list[str]], list[list[str]]]:
     """What the parts give: bits, accepted and rejected fields."""
+    statement = judge.statement(made, None)
     with duckdb.connect() as database:
-        found = Judge(database, judge.statement(made, None), "applications").verdicts(
-            RECORDS, {"birth": Dated(PLACES, KNOWN)}
-        )
+        readings = Readings(database, statement.parts)
+        found = Judge(database, statement, "applications", readings).verdicts(RECORDS, {"birth": Dated(PLACES, KNOWN)})
     return found.failed.tolist(), *(
         [column.to_pylist() for column in some] for some in (found.accepted, found.rejected)
     )

@@ -177,7 +177,8 @@ def verdicts(statement: judge.Statement) -> list[tuple[int, bool, bool]]:
     records = connection().execute("select * from applications order by record_number").to_arrow_table()
     known = records.slice(0, len(DAYS)).select([name for name in records.column_names if name.startswith("birth_")])
     dated = {"birth": Dated(np.arange(len(records)) % len(DAYS), known)}
-    found = engine_duckdb.Judge(connection(), statement, "applications").verdicts(records, dated)
+    readings = engine_duckdb.Readings(connection(), statement.parts)
+    found = engine_duckdb.Judge(connection(), statement, "applications", readings).verdicts(records, dated)
     accepted, rejected = (set(fields[0].to_pylist()) for fields in (found.accepted, found.rejected))
     return [(bits, str(n) in accepted, str(n) in rejected) for n, bits in enumerate(found.failed.tolist(), 1)]
 
