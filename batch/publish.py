@@ -10,14 +10,13 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import msgspec
 
@@ -34,7 +33,7 @@ SYNC_EVERY = 32 << 20  # bytes
 
 
 class DurableFile:
-    """A new file that counts and hashes what is written to it and is on the disk once it is closed.
+    """A new file that counts what is written to it and is on the disk once it is closed.
 
     A large one goes there while it is written, so that there is little to wait for at the end.
     """
@@ -42,7 +41,6 @@ class DurableFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.bytes = 0
-        self._hash = hashlib.sha256()
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         self._synced = 0
         self._syncing: Future[None] | None = None
@@ -50,7 +48,6 @@ class DurableFile:
     def write(self, data: bytes | memoryview) -> None:
         """Write all of the data."""
         view = memoryview(data).cast("B")
-        self._hash.update(view)
         self.bytes += len(view)
         try:
             while len(view):
@@ -75,7 +72,7 @@ class DurableFile:
         os.fsync(self._fd)
         os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
-    def __enter__(self) -> DurableFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -87,9 +84,24 @@ class DurableFile:
         finally:
             os.close(self._fd)
 
+
+class ChecksummedFile(DurableFile):
+    """The same with the checksum of what was written (BLAKE3, as `b3sum` prints it: a quarter of SHA-256's time)."""
+
+    def __init__(self, path: Path) -> None:
+        from blake3 import blake3
+
+        super().__init__(path)
+        self._hash = blake3()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Write all of the data."""
+        self._hash.update(data)
+        super().write(data)
+
     @property
-    def sha256(self) -> str:
-        """The SHA-256 of what was written, in hex."""
+    def blake3(self) -> str:
+        """The checksum of what was written, in hex."""
         return self._hash.hexdigest()
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from batch.publish import FOLDER_MODE, DurableFile
+from batch.publish import FOLDER_MODE, ChecksummedFile
 from section1 import reading
 from section1.discover import BLOCK, GzipError, Source, is_packed, unpack
 from section1.reading import Read
@@ -95,8 +95,8 @@ class Quarantine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.fragments = 0
-        self._index: DurableFile | None = None
-        self._bytes: DurableFile | None = None
+        self._index: ChecksummedFile | None = None
+        self._bytes: ChecksummedFile | None = None
         self._lines: list[str] = []
         self._held = bytearray()
 
@@ -104,8 +104,8 @@ class Quarantine:
         """Keep one fragment; `number` is its place among the records of the file, 0 for the whole file."""
         if self._index is None or self._bytes is None:
             self.folder.mkdir(mode=FOLDER_MODE)
-            self._bytes = DurableFile(self.folder / "fragments.bin")
-            self._index = DurableFile(self.folder / "fragments.csv")
+            self._bytes = ChecksummedFile(self.folder / "fragments.bin")
+            self._index = ChecksummedFile(self.folder / "fragments.csv")
             self._lines.append("source_file,record_number,offset,length,reason,stored_at\n")
         stored_at = self._bytes.bytes + len(self._held)
         length = 0
@@ -130,7 +130,7 @@ class Quarantine:
         self._index.write("".join(self._lines).encode())
         self._held, self._lines = bytearray(), []
 
-    def close(self) -> list[DurableFile]:
+    def close(self) -> list[ChecksummedFile]:
         """Put everything on the disk; returns the files that were written."""
         if self._index is None or self._bytes is None:
             return []

@@ -18,7 +18,7 @@ from batch.errors import ConfigError
 from batch.ledger import Origin, Run
 from batch.logs import log
 from batch.progress import Progress, progress
-from batch.publish import FOLDER_MODE, DurableFile
+from batch.publish import FOLDER_MODE, ChecksummedFile
 from section1 import dates, lines, report
 from section1.discover import Source
 from section1.engine import DateColumns, Decisions, Evidence, Judged, Work, add_evidence
@@ -45,7 +45,7 @@ class Judgement(msgspec.Struct):
     reports: list[FileReport]
     evidence: list[Evidence]
     decisions: list[Decisions]
-    files: list[DurableFile]
+    files: list[ChecksummedFile]
     spool: Path
 
 
@@ -208,12 +208,12 @@ class _Attempt:
             for name, (column, shapes, _) in self.work.date_columns.items()
         }
 
-    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> list[DurableFile]:
+    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> list[ChecksummedFile]:
         """Write the lines of both outputs; count the verdicts into the reports."""
         statement, parents = self.work.statement, self.run.parents
         with (
-            DurableFile(self.good / FILE_NAME) as accepted,
-            DurableFile(self.bad / FILE_NAME) as rejected,
+            ChecksummedFile(self.good / FILE_NAME) as accepted,
+            ChecksummedFile(self.bad / FILE_NAME) as rejected,
             open(self.spool / UNIQUE, "wb") as unique,
         ):
             accepted.write(lines.accepted_header(statement))
@@ -231,7 +231,7 @@ class _Attempt:
                 bar.update(verdict.chunk.length)
         files = [accepted, rejected]
         if parents:
-            with DurableFile(self.staged / "origins.csv") as file:
+            with ChecksummedFile(self.staged / "origins.csv") as file:
                 file.write(report.csv_lines([("run_id", "source_file", "record_number"), *keys]))
             files.append(file)
         return files

@@ -60,7 +60,7 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
         "dates": report.explain(done.decisions),
         "evidence": done.evidence[-1],
         "shared": shared.examples if shared else [],
-        "outputs": {str(f.path.relative_to(staged)): {"bytes": f.bytes, "sha256": f.sha256} for f in done.files},
+        "outputs": {str(f.path.relative_to(staged)): {"bytes": f.bytes, "blake3": f.blake3} for f in done.files},
     }
     output.publish(run, staged, manifest, [good, bad])
     return _finished(task, output, run)

@@ -30,6 +30,7 @@ from applications import (
     visible,
     write,
 )
+from blake3 import blake3
 
 from batch.publish import Output
 from section1 import job, settings
@@ -51,6 +52,19 @@ def output(tmp_path: Path) -> Path:
 def names_of(output: Path) -> list[str]:
     """The names of the processed contents."""
     return [name for (name,) in ledger(output, "select name from content order by name")]
+
+
+def test_the_manifest_has_the_checksums_of_the_outputs(source: Path, output: Path) -> None:
+    write(source, "c.csv", rows(200, 20) + 'torn "\n')
+    run(source, output)
+    current = output / "current"
+    told = json.loads((current / "manifest.json").read_text())["outputs"]
+    files = [path for path in current.rglob("*") if path.is_file() and path.name != "manifest.json"]
+    assert told == {
+        str(path.relative_to(current)): {"bytes": path.stat().st_size, "blake3": blake3(path.read_bytes()).hexdigest()}
+        for path in files
+    }
+    assert len(files) == 4, "the pair, the fragments and their index"
 
 
 # One at a time
