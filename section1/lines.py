@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[Any]]
     Piece = tuple[pa.StringArray, Ints | int]  # texts, and the place of each line's among them
 
+BLOCK = 1 << 14  # lines that are made together: their texts stay in the processor's cache
 FEW = 1 << 10  # texts that are made for all combinations of what they are made of
 SPECIAL = (b'"', b",", b"\n", b"\r")  # what a field may only have in quotes
 
@@ -148,9 +149,12 @@ def _joined(count: int, pieces: list[Piece]) -> list[memoryview]:
     for place, (texts, chosen) in enumerate(pieces):
         np.add(chosen, before, out=places[:, place], casting="same_kind")
         before += len(texts)
-    lines = pa.concat_arrays([texts for texts, _ in pieces]).take(pa.array(places.ravel()))
-    text = lines.buffers()[2]
-    return [memoryview(text)[: _offsets(lines)[-1]]] if count else []
+    texts = pa.concat_arrays([texts for texts, _ in pieces])
+    blocks = []
+    for first in range(0, count, BLOCK):
+        lines = texts.take(pa.array(places[first : first + BLOCK].ravel()))
+        blocks.append(memoryview(lines.buffers()[2])[: _offsets(lines)[-1]])
+    return blocks
 
 
 def _field(texts: pa.StringArray | pa.DictionaryArray) -> pa.StringArray:

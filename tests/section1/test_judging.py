@@ -86,9 +86,9 @@ STATEMENT = Statement("", (), Parts((), {}, ()), ((), ()), ("x", "y"), ("z",), (
     st.sampled_from([1, 7, 95, 994, 998, 1_000, 9_998, 999_996, 2**31 - 3, 10**12 - 2]),
     st.sampled_from([1, 2, 700]),
 )
-@pytest.mark.parametrize("few", [0, lines.FEW])
+@pytest.mark.parametrize(("few", "block"), [(0, 2), (lines.FEW, 3), (lines.FEW, lines.BLOCK)])
 def test_lines_are_what_a_csv_reader_understands(
-    few: int, rows: list[tuple[str, str, int]], name: str, before: int, shared: int, first: int, step: int
+    few: int, block: int, rows: list[tuple[str, str, int]], name: str, before: int, shared: int, first: int, step: int
 ) -> None:
     everything = [("x", "y", 0)] * before + rows  # the tables may be parts of larger ones
     a, b, failed = (list(column) for column in zip(*everything, strict=True)) if everything else ([], [], [])
@@ -100,9 +100,10 @@ def test_lines_are_what_a_csv_reader_understands(
     some = [added, *(added.dictionary_encode() for _ in range(shared))]
     verdicts = Verdicts(np.array(failed[before:], np.uint8), [passed, passed.dictionary_encode()], some)
     chunk = Chunk("", 0, 0, name, ("a", "b"), 1, len(rows), False, 0)
-    good = b"".join(lines.accepted(verdicts.accepted)).decode()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "FEW", few)
+        patch.setattr(lines, "BLOCK", block)
+        good = b"".join(lines.accepted(verdicts.accepted)).decode()
         bad = b"".join(lines.rejected(chunk, Layout(("a", "b"), 100), table, verdicts, STATEMENT, b"")).decode()
     assert list(csv.reader(io.StringIO(good, newline=""), strict=True)) == [[x, x] for x, _, bits in rows if bits == 0]
     rules = {1: "first", 2: "second", 3: "first;second"}
