@@ -101,16 +101,16 @@ class Known:
         columns = {
             "date": dates,
             "ymd": texts,
-            "digest": pa.array(map(self._digest, texts.cast(pa.binary()).to_pylist()), pa.string()),
+            "digest": pa.array(self._digests(texts.cast(pa.binary()).to_pylist()), pa.string()),
             "status": pa.array(statuses, pa.string()),
         }
         return pa.table({f"{self._name}_{column}": values for column, values in columns.items()})
 
-    def _digest(self, text: bytes | None) -> str | None:
-        """The SHA-256 of a text in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
-        if text is None:
-            return None
-        return hmac.digest(self._key, text, "sha256").hex() if self._key else sha256(text).hexdigest()
+    def _digests(self, texts: list[bytes | None]) -> list[str | None]:
+        """The SHA-256 of each text in hex; with a key, its HMAC-SHA-256 (RFC 2104)."""
+        if self._key:
+            return [None if text is None else hmac.digest(self._key, text, "sha256").hex() for text in texts]
+        return [None if text is None else sha256(text).hexdigest() for text in texts]
 
 
 @lru_cache
