@@ -21,6 +21,7 @@ from section1.settings import Settings, Task, next_run
 
 EXAMPLES = 100
 LONGEST = 4  # times the longest record: what a value may have, whatever the query makes of it
+MEMORY_LIMIT = "64MB"
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -154,7 +155,8 @@ def shared_values(path: Path, max_record_bytes: int) -> Shared:
         convert_options=arrow_csv.ConvertOptions(column_types={"value": pa.string()}),
     )
     with errors_of_duckdb("the accepted rows"), connection(str(path.parent)).cursor() as cursor:
-        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")  # the judging is over, and its threads are free
+        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over, and its threads are free
+        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")
         cursor.register("given", values)
         cursor.execute(
             "create temp table shared as select value, count(*) as rows from given group by value having count(*) > 1"
