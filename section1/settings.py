@@ -45,9 +45,7 @@ class Input(Section):
     patterns: Annotated[list[Text], Meta(min_length=1)]
     view: Name
     columns: Annotated[list[Name], Meta(min_length=1)]
-    chunk_bytes: Annotated[int, Meta(ge=1 << 10, le=1 << 28)] = (
-        6 << 20
-    )  # Arrow keeps no stretch of 8 MB, and has 2 GB of lines at most
+    chunk_bytes: Annotated[int, Meta(ge=1 << 10, le=1 << 28)] = 8 << 20  # Arrow has 2 GB of lines at most
     max_record_bytes: Annotated[int, Meta(ge=1 << 6)] = 1 << 20
 
 
