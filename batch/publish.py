@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 FILE_MODE = 0o640
 FOLDER_MODE = 0o750
-SYNC_EVERY = 8 << 20  # bytes
+SYNC_EVERY = 32 << 20  # bytes
 
 
 class DurableFile:
