@@ -53,7 +53,7 @@ class Columns:
     Whether a column matches is found out for those records that it is asked for.
     """
 
-    def __init__(self, records: pa.Table, dated: Iterable[Dated] = (), matches: Iterable[Match] = ()) -> None:
+    def __init__(self, records: pa.Table, dated: Iterable[Dated], matches: Iterable[Match]) -> None:
         self._records = records
         self._dated = list(dated)
         self._matches = {match.name: match for match in matches}
