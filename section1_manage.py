@@ -151,6 +151,8 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for what is not done here
     if os.uname().machine == "x86_64":  # elsewhere pyarrow may be built without it
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")  # keeps the least of what is free
+        # One arena gives a thread what another one has freed; back to the kernel, its pages would be cleared each time.
+        os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1,dirty_decay_ms:-1")
     logs.configure()
     if options.command in ("replay", "backfill"):
         from section1 import replay
