@@ -56,9 +56,10 @@ class DurableFile:
             error.filename = str(self.path)
             raise
         if self.bytes - self._synced >= SYNC_EVERY:
-            self._sync_meanwhile()
+            self.sync_meanwhile()
 
-    def _sync_meanwhile(self) -> None:
+    def sync_meanwhile(self) -> None:
+        """Put what was written so far on the disk, without waiting for it."""
         from concurrent.futures import ThreadPoolExecutor
 
         if self._syncing:

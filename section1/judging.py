@@ -28,7 +28,6 @@ from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings, Task
 
 FILE_NAME = "applications.csv"
-UNIQUE = "unique.csv"  # in the spool: the values that should be unique
 
 
 class Batch(msgspec.Struct):
@@ -40,12 +39,16 @@ class Batch(msgspec.Struct):
 
 
 class Judgement(msgspec.Struct):
-    """Files and batches with what became of them; `files` are the outputs, and the spool is of no more use."""
+    """Files and batches with what became of them; `files` are the outputs, and the spool is of no more use.
+
+    `shared` has the values that should be unique and are not, where a column is named for that.
+    """
 
     reports: list[FileReport]
     evidence: list[Evidence]
     decisions: list[Decisions]
     files: list[ChecksummedFile]
+    shared: report.Shared | None
     spool: Path
 
 
@@ -154,10 +157,11 @@ class _Attempt:
         """Judge and write everything."""
         engine = self._with_spark if self.settings.engine_name == "spark" else self._with_duckdb
         with progress("judge", self.bytes) as bar, closing(engine()) as verdicts:
-            files = [*self._write(verdicts, bar), *self.quarantine.close()]
+            written, shared = self._write(verdicts, bar)
+            files = [*written, *self.quarantine.close()]
         evidence = [batch.evidence or found for batch, found in zip(self.batches, self.evidence, strict=True)]
         decisions = [_decided(self.settings, found) for found in evidence]
-        return Judgement(self.reports, evidence, decisions, files, self.spool)
+        return Judgement(self.reports, evidence, decisions, files, shared, self.spool)
 
     def _take_in(self, wanted: tuple[str, ...] = ()) -> Iterator[tuple[int, Portion]]:
         """The portions of all files in order, each with the place of its batch."""
@@ -208,13 +212,15 @@ class _Attempt:
             for name, (column, shapes, _) in self.work.date_columns.items()
         }
 
-    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> list[ChecksummedFile]:
-        """Write the lines of both outputs; count the verdicts into the reports."""
+    def _write(
+        self, verdicts: Iterable[Judged], bar: Progress
+    ) -> tuple[list[ChecksummedFile], report.Shared | None]:
+        """Write the lines of both outputs; count the verdicts into the reports, and values that should be unique."""
         statement, parents = self.work.statement, self.run.parents
         with (
             ChecksummedFile(self.good / FILE_NAME) as accepted,
             ChecksummedFile(self.bad / FILE_NAME) as rejected,
-            open(self.spool / UNIQUE, "wb") as unique,
+            open(self.spool / "unique.csv", "wb") as unique,
         ):
             accepted.write(lines.accepted_header(statement))
             rejected.write(lines.rejected_header(statement, self.work.layout))
@@ -229,12 +235,17 @@ class _Attempt:
                 unique.writelines(verdict.unique)
                 keys += [(parents[verdict.chunk.file], *key) for key in verdict.origins]
                 bar.update(verdict.chunk.length)
+            for output in (accepted, rejected):
+                output.sync_meanwhile()
+            unique.flush()
+            longest = self.settings.input.max_record_bytes
+            shared = report.shared_values(Path(unique.name), longest) if self.work.unique else None
         files = [accepted, rejected]
         if parents:
             with ChecksummedFile(self.staged / "origins.csv") as file:
                 file.write(report.csv_lines([("run_id", "source_file", "record_number"), *keys]))
             files.append(file)
-        return files
+        return files, shared
 
 
 def _no_evidence(settings: Settings) -> Evidence:

@@ -14,7 +14,7 @@ from batch.logs import log
 from batch.publish import Output
 from section1 import judge, judging, metrics, reading, report
 from section1.intake import FileReport
-from section1.judging import UNIQUE, Batch
+from section1.judging import Batch
 from section1.settings import Settings, Task
 
 
@@ -34,13 +34,11 @@ def publish(task: Task, output: Output, run: Run, statement: judge.Statement, ba
     on_cluster = settings.engine_name == "spark" and not settings.spark.master.startswith("local")
     done = judging.judge(task, run, statement, batches, staged, output.shared(run.run_id) if on_cluster else "")
     _balance(batches, done.reports)
-    reports, unique = done.reports, settings.output.unique
+    reports, shared = done.reports, done.shared
     for refused in (r for r in reports if r.refused):
         run.notices.append(f"{refused.name} is refused whole: {refused.refused}; it is kept in the quarantine")
         log.warning(run.notices[-1])
     good, bad = settings.output.successful.folder, settings.output.unsuccessful.folder
-    longest = settings.input.max_record_bytes
-    shared = report.shared_values(done.spool / UNIQUE, longest) if unique else None
     if run.parents and not any(r.accepted for r in reports):
         return _nothing_new(task, output, run, begun)
 
