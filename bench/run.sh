@@ -28,6 +28,7 @@ if [ -z "${PYTHON-}" ]; then
     sh batch/environment.sh $categories
 fi
 python=${PYTHON:-.venv/bin/python}
+unset PYTHONDONTWRITEBYTECODE # else all that is not compiled is compiled in each process
 data=${BENCH_DATA:-}
 if [ -z "$data" ]; then
     data=$(mktemp -d)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from section1 import dates, lines
+from section1 import dates, lines, unique
 from section1.days import Dated, known
 from section1.judge import Statement
 from section1.judge_duckdb import NOT, Match
@@ -83,7 +83,7 @@ class Columns:
 class Judged(msgspec.Struct):
     """The verdicts on one chunk: rows per combination of failed rules (bits), and the lines of both outputs.
 
-    `unique` has the values of the column that should be unique, as lines.
+    `unique` has the values of the column that should be unique, as `unique.py` keeps them.
     """
 
     chunk: Chunk
@@ -119,7 +119,7 @@ def judged(work: Work, chunk: Chunk, records: pa.Table, verdicts: Verdicts, evid
         {entry["values"]: entry["counts"] for entry in combinations.to_pylist()},
         lines.accepted(verdicts.accepted),
         lines.rejected(chunk, work.layout, records, verdicts, work.statement, text),
-        lines.accepted([verdicts.accepted[work.statement.accepted.index(work.unique)]]) if work.unique else [],
+        [unique.block(verdicts.accepted[work.statement.accepted.index(work.unique)])] if work.unique else [],
         origins,
         evidence,
     )

@@ -101,11 +101,11 @@ def process(task: Task) -> Summary:
     """
     settings, output = task.settings, outputs.configured(task.settings)
     with exclusively(task, output, "run") as run:
-        from section1 import discover, engine_duckdb, judge, judging, pipeline, report
+        from section1 import discover, duckdb_session, judge, judging, pipeline, report
 
         statement = judge.statement(task)
         source, known = settings.input, output.state / "digests.json"
-        found = discover.discover(source.folder, source.patterns, known, meanwhile=engine_duckdb.load_libraries)
+        found = discover.discover(source.folder, source.patterns, known, meanwhile=duckdb_session.load_libraries)
         new = new_sources(found.sources, output, settings, run)
         folder = report.shown(settings.input.folder)
         log.info("discover: %d of %d files are new in %s", len(new), len(found.sources), folder)

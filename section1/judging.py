@@ -19,13 +19,14 @@ from batch.ledger import Origin, Run
 from batch.logs import log
 from batch.progress import Progress, progress
 from batch.publish import FOLDER_MODE, ChecksummedFile
-from section1 import dates, lines, report
+from section1 import dates, lines, report, unique
 from section1.discover import Source
 from section1.engine import DateColumns, Decisions, Evidence, Judged, Work, add_evidence
 from section1.intake import FileReport, Intake, Portion, Quarantine
 from section1.judge import Statement
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings, Task
+from section1.unique import Shared
 
 FILE_NAME = "applications.csv"
 
@@ -48,7 +49,7 @@ class Judgement(msgspec.Struct):
     evidence: list[Evidence]
     decisions: list[Decisions]
     files: list[ChecksummedFile]
-    shared: report.Shared | None
+    shared: Shared | None
     spool: Path
 
 
@@ -212,19 +213,17 @@ class _Attempt:
             for name, (column, shapes, _) in self.work.date_columns.items()
         }
 
-    def _write(
-        self, verdicts: Iterable[Judged], bar: Progress
-    ) -> tuple[list[ChecksummedFile], report.Shared | None]:
+    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> tuple[list[ChecksummedFile], Shared | None]:
         """Write the lines of both outputs; count the verdicts into the reports, and values that should be unique."""
         statement, parents = self.work.statement, self.run.parents
         with (
             ChecksummedFile(self.good / FILE_NAME) as accepted,
             ChecksummedFile(self.bad / FILE_NAME) as rejected,
-            open(self.spool / "unique.csv", "wb") as unique,
+            open(self.spool / "unique", "wb") as values,
         ):
             accepted.write(lines.accepted_header(statement))
             rejected.write(lines.rejected_header(statement, self.work.layout))
-            unique.write(b"value\n")
+            values.write(unique.header())
             keys: list[Origin] = []
             for verdict in verdicts:
                 report.count(self.reports[verdict.chunk.file], verdict.failed, statement)
@@ -232,14 +231,13 @@ class _Attempt:
                     accepted.write(block)
                 for block in verdict.rejected:
                     rejected.write(block)
-                unique.writelines(verdict.unique)
+                values.writelines(verdict.unique)
                 keys += [(parents[verdict.chunk.file], *key) for key in verdict.origins]
                 bar.update(verdict.chunk.length)
             for output in (accepted, rejected):
                 output.sync_meanwhile()
-            unique.flush()
-            longest = self.settings.input.max_record_bytes
-            shared = report.shared_values(Path(unique.name), longest) if self.work.unique else None
+            values.flush()
+            shared = unique.shared(self.spool / "unique") if self.work.unique else None
         files = [accepted, rejected]
         if parents:
             with ChecksummedFile(self.staged / "origins.csv") as file:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +13,9 @@ import msgspec
 from batch.ledger import Run
 from batch.publish import Output
 from section1.engine import Decisions
-from section1.engine_duckdb import connection, errors_of_duckdb
 from section1.intake import FileReport
 from section1.judge import Statement
 from section1.settings import Settings, Task, next_run
-
-EXAMPLES = 100
-LONGEST = 4  # times the longest record: what a value may have, whatever the query makes of it
-MEMORY_LIMIT = "64MB"
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -130,49 +124,6 @@ def explain(decisions: Iterable[Decisions]) -> list[str]:
         for shape, decision in shapes.items()
     )
     return list(dict.fromkeys(lines))
-
-
-class Shared(msgspec.Struct):
-    """Values of a column that should be unique and are not: how many, in how many rows, and some of them."""
-
-    values: int
-    rows: int
-    examples: list[str]
-
-
-def shared_values(path: Path, max_record_bytes: int) -> Shared:
-    """Find what more than one row of a CSV file has, of which `value` is the only column.
-
-    Few values are shared, and hashes are shorter than texts: so it is the hashes that are grouped first. Memory is
-    bounded: DuckDB groups in the file's folder.
-    """
-    import pyarrow as pa
-    from pyarrow import csv as arrow_csv
-
-    def values() -> arrow_csv.CSVStreamingReader:
-        return arrow_csv.open_csv(
-            path,
-            read_options=arrow_csv.ReadOptions(block_size=max(LONGEST * max_record_bytes, 1 << 20), use_threads=False),
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
-            convert_options=arrow_csv.ConvertOptions(column_types={"value": pa.string()}),
-        )
-
-    with errors_of_duckdb("the accepted rows"), connection(str(path.parent)).cursor() as cursor:
-        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over, and its threads are free
-        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")
-        cursor.execute("set disabled_optimizers = 'build_side_probe_side'")  # else a join puts the given into memory
-        cursor.register("given", values())
-        cursor.execute(
-            "create temp table hashes as select hash(value) as hash from given group by all having count(*) > 1"
-        )
-        cursor.register("given", values())
-        cursor.execute(
-            "create temp table shared as select value, count(*) as rows from given"
-            " where hash(value) in (from hashes) group by value having count(*) > 1"
-        )
-        [(distinct, rows)] = cursor.execute("select count(*), coalesce(sum(rows), 0) from shared").fetchall()
-        examples = cursor.execute("select value from shared order by value limit ?", [EXAMPLES]).fetchall()
-    return Shared(distinct, int(rows), [value for (value,) in examples])
 
 
 def csv_lines(rows: Iterable[tuple[str | int, ...]]) -> bytes:

@@ -18,7 +18,7 @@ from applications import BAD, GOOD, config, run, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from section1 import lines, report
+from section1 import lines, unique
 from section1.judge import Statement
 from section1.judge_duckdb import Parts
 from section1.lines import Verdicts
@@ -140,8 +140,9 @@ def test_cut_out_lines_are_the_joined_ones_whatever_ends_them(tmp_path: Path, he
 def test_shared_values_are_those_of_more_than_one_row(values: list[str]) -> None:
     counts = {value: count for value, count in Counter(values).items() if count > 1}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "unique.csv")
-        path.write_bytes(b"".join([b"value\n", *lines.accepted([pa.array(values, pa.string())])]))
-        shared = report.shared_values(path, 1 << 10)
+        path = Path(folder, "unique")
+        blocks = [unique.block(pa.array(some, pa.string())) for some in (values[:5], values[5:])]
+        path.write_bytes(b"".join([unique.header(), *blocks]))
+        shared = unique.shared(path)
     assert (shared.values, shared.rows) == (len(counts), sum(counts.values()))
     assert sorted(shared.examples) == sorted(counts)

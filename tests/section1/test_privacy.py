@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from applications import HEADER, config, manage, write
 
-from section1.engine_duckdb import without_values
+from section1.duckdb_session import without_values
 
 APPLICATIONS = """\
 Ottoline Featherstonehaugh,ottoline.f@example.com,1971-03-27,91827364
