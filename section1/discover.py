@@ -168,14 +168,19 @@ def _read(path: Path) -> Source:
 def digest(file: BinaryIO, size: int, *, packed: bool) -> str:
     """The SHA-256 of a file's content."""
     if packed:
-        unpacked = hashlib.sha256()
         try:
-            for block in unpack(file, size):
-                unpacked.update(block)
-            return unpacked.hexdigest()
+            return _sha256(unpack(file, size))
         except GzipError:
             file.seek(0)
-    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it wants a buffered one
+    return _sha256(iter(lambda: file.read(BLOCK), b""))
+
+
+def _sha256(blocks: Iterable[bytes]) -> str:
+    """Of large blocks: hashlib.file_digest takes 256 kB, each of which would wait for those who import libraries."""
+    content = hashlib.sha256()
+    for block in blocks:
+        content.update(block)
+    return content.hexdigest()
 
 
 def _has_writer(fd: int) -> bool:
