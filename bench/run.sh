@@ -66,6 +66,7 @@ small)
 all)
     generate 5000 2
     generate 1000000 5
+    generate 2000000 2
     generate 5000000 5
     equal bench/traps
     equal "$data/5000"
@@ -73,7 +74,7 @@ all)
     table measure cold --runs 9 --within 0.25 membership_duckdb --contenders product $hand -- "$data/5000"
     table measure million --runs 5 --faster 2.5 membership_duckdb --peak 500 \
         --contenders product $hand -- "$data/1000000"
-    table measure memory --runs 5 --growth 1.1 --contenders product -- "$data/1000000" "$data/5000000"
+    table measure memory --runs 5 --growth 1.1 --contenders product -- "$data/2000000" "$data/5000000"
     ;;
 spark)
     generate 5000 2
