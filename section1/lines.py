@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[Any]]
     Piece = tuple[pa.StringArray, Ints | int]  # texts, and the place of each line's among them
 
-BLOCK = 1 << 14  # lines made together: Arrow's allocator gives 8 MB and more back to the kernel at once
+BLOCK = 1 << 14  # lines made together: more would take more memory and as long
 FEW = 1 << 10  # texts that are made for all combinations of what they are made of
 SPECIAL = (b'"', b",", b"\n", b"\r")  # what a field may only have in quotes
 
