@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from section1.dates import Ints
 
+FIRST = 4  # the run's first chunk is so much smaller: there is work for the threads sooner
 RECORD_BYTES = 64  # a chunk has no more records than if each had these bytes: memory follows rows as well as bytes
 UTF16 = (b"\xff\xfe", b"\xfe\xff")
 ADDED = ("source_file", "record_number")
@@ -212,7 +213,8 @@ class Intake:
         number, size = 1, self.chunk_bytes
         most = max(size // RECORD_BYTES, 1 << 10)
         while start < report.bytes:
-            part = self._clean(read, report, start, size, header)
+            length = size // FIRST if file == 0 and number == 1 else size
+            part = self._clean(read, report, start, length, header)
             if part is None:
                 part = self._strict(read, report, start, size, most, number, header)
             elif part.pieces > most:

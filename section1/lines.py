@@ -69,8 +69,8 @@ def rejected(
     if layout.carried:
         origin = _fields([one(records["source_file"]), one(records["record_number"]).cast(pa.string())], rows)
     else:
-        origin = _origin(chunk.source_file, one(records["record_number"]).to_numpy()[rows])
-    combinations = pc.dictionary_encode(pa.array(verdicts.failed[rows]))
+        origin = _origin(chunk.source_file, one(records["record_number"]).to_numpy().take(rows))
+    combinations = pc.dictionary_encode(pa.array(verdicts.failed.take(rows)))
     ends = [";".join(statement.failed_rules(bits)) + "\n" for bits in combinations.dictionary.to_pylist()]
     chosen, fields = combinations.indices.to_numpy(), list(verdicts.rejected)
     while fields and isinstance(last := fields[-1], pa.DictionaryArray) and len(last.dictionary) * len(ends) < FEW:
