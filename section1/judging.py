@@ -237,7 +237,8 @@ class _Attempt:
             for output in (accepted, rejected):
                 output.sync_meanwhile()
             values.flush()
-            shared = unique.shared(self.spool / "unique") if self.work.unique else None
+            rows = sum(told.accepted for told in self.reports)
+            shared = unique.shared(self.spool / "unique", rows) if self.work.unique else None
         files = [accepted, rejected]
         if parents:
             with ChecksummedFile(self.staged / "origins.csv") as file:

@@ -11,10 +11,11 @@ import msgspec
 from section1.duckdb_session import connection, errors_of_duckdb
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
 EXAMPLES = 100
-MEMORY_LIMIT = "64MB"
+MOST = 1 << 22  # hashes in memory at once
 
 
 class Shared(msgspec.Struct):
@@ -43,32 +44,40 @@ def _schema() -> pa.Schema:
     return pa.schema({"value": pa.string()})
 
 
-def shared(path: Path) -> Shared:
-    """Find what more than one row has.
+def shared(path: Path, rows: int) -> Shared:
+    """Find what more than one of so many rows has.
 
-    Few values are shared, and hashes are shorter than texts: so it is the hashes that are grouped first. Memory is
-    bounded: DuckDB groups in the file's folder.
+    Values are told apart by 64 bits of hash, sorted a part at a time, so that memory is bounded. Among n different ones
+    two have the same hash with a probability of n^2 / 2^65: one in a million for 7 million rows.
     """
+    import numpy as np
     import pyarrow as pa
 
+    values = of_rows = 0
+    some: list[int] = []
     with (
         errors_of_duckdb("the accepted rows"),
         connection(str(path.parent)).cursor() as cursor,
         pa.OSFile(str(path)) as file,
     ):
-        cursor.execute(f"set memory_limit = '{MEMORY_LIMIT}'")  # the judging is over, and its threads are free
-        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")
-        cursor.execute("set disabled_optimizers = 'build_side_probe_side'")  # else a join puts the given into memory
-        cursor.register("given", pa.ipc.open_stream(file))
-        cursor.execute(
-            "create temp table hashes as select hash(value) as hash from given group by all having count(*) > 1"
-        )
-        file.seek(0)
-        cursor.register("given", pa.ipc.open_stream(file))
-        cursor.execute(
-            "create temp table shared as select value, count(*) as rows from given"
-            " where hash(value) in (from hashes) group by value having count(*) > 1"
-        )
-        [(values, rows)] = cursor.execute("select count(*), coalesce(sum(rows), 0) from shared").fetchall()
-        examples = cursor.execute("select value from shared order by value limit ?", [EXAMPLES]).fetchall()
-    return Shared(values, int(rows), [value for (value,) in examples])
+
+        def select(sql: str) -> duckdb.DuckDBPyConnection:
+            file.seek(0)
+            cursor.register("given", pa.ipc.open_stream(file))
+            return cursor.execute(f"select {sql}")
+
+        cursor.execute(f"set threads = {len(os.sched_getaffinity(0))}")  # the judging is over, and its threads are free
+        parts = 1 + rows // MOST
+        for part in range(parts):
+            chosen = f"where hash(value) % {parts} = {part}" if parts > 1 else ""
+            hashes = select(f"hash(value) as hash from given {chosen}").fetchnumpy()["hash"]
+            hashes.sort()
+            repeated = hashes[1:][hashes[1:] == hashes[:-1]]
+            found = np.unique(repeated)
+            values, of_rows = values + len(found), of_rows + len(found) + len(repeated)
+            some += found[: EXAMPLES - len(some)].tolist()
+        examples = []
+        if some:
+            told = select(f"distinct value from given where hash(value) in ({str(some)[1:-1]}) order by value")
+            examples = [value for (value,) in told.fetchmany(EXAMPLES)]
+    return Shared(values, of_rows, examples)

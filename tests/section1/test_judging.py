@@ -135,14 +135,29 @@ def test_cut_out_lines_are_the_joined_ones_whatever_ends_them(tmp_path: Path, he
         assert b"".join(block for blocks in parts for block in blocks) == joined, "Spark cuts a chunk into batches"
 
 
-@settings(deadline=None)
-@given(st.lists(texts, max_size=12))
-def test_shared_values_are_those_of_more_than_one_row(values: list[str]) -> None:
-    counts = {value: count for value, count in Counter(values).items() if count > 1}
+def shared_of(values: list[str]) -> unique.Shared:
+    """What of these values is shared, which come in two blocks."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "unique")
         blocks = [unique.block(pa.array(some, pa.string())) for some in (values[:5], values[5:])]
         path.write_bytes(b"".join([unique.header(), *blocks]))
-        shared = unique.shared(path)
+        return unique.shared(path, len(values))
+
+
+@settings(deadline=None)
+@given(st.lists(texts, max_size=12), st.sampled_from([2, unique.MOST]))
+def test_shared_values_are_those_of_more_than_one_row(values: list[str], most: int) -> None:
+    counts = {value: count for value, count in Counter(values).items() if count > 1}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unique, "MOST", most)  # hashes in memory at once
+        shared = shared_of(values)
     assert (shared.values, shared.rows) == (len(counts), sum(counts.values()))
-    assert sorted(shared.examples) == sorted(counts)
+    assert shared.examples == sorted(counts)
+
+
+def test_of_many_shared_values_some_are_named() -> None:
+    names = [f"Doe_{number:05}" for number in range(150)]
+    shared = shared_of([*names, *names, *names[:7], "Roe_00000"])
+    assert (shared.values, shared.rows) == (150, 307)
+    assert len(set(shared.examples)) == unique.EXAMPLES
+    assert set(shared.examples) < set(names)
