@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EXAMPLES = 100
-MOST = 1 << 22  # hashes in memory at once
+MOST = 1 << 21  # hashes in memory at once
 
 
 class Shared(msgspec.Struct):
