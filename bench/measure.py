@@ -5,7 +5,8 @@
 
 The targets are those of the first contender. Every run is a new process with a new output folder. After a round to
 warm up, rounds follow in which each contender runs once on each input, so that a slow minute of the machine meets
-all of them; runs are compared within their round. Exits 1 when a target is missed.
+all of them; runs are compared within their round. Each round begins with another one, as what a run leaves behind
+(memory that the machine has at hand, say) helps the next one. Exits 1 when a target is missed.
 """
 
 import argparse
@@ -29,7 +30,8 @@ def measure(sources: list[Path], contenders: list[str], rounds: int) -> tuple[Ru
     for number in range(rounds + 1):
         if sys.stderr.isatty():
             print(f"round {number} of {rounds}", file=sys.stderr)
-        for (source, contender), gauges in runs.items():
+        first = number % len(runs)
+        for (source, contender), gauges in [*runs.items()][first:] + [*runs.items()][:first]:
             with tempfile.TemporaryDirectory() as output:
                 gauges.append(gauge(command(contender, source, Path(output))))
                 if number == 0:

@@ -92,7 +92,7 @@ large)
     generate 10000000 5
     generate 50000000 5
     equal "$data/10000000"
-    table measure ten_million --runs 3 --faster 2.5 membership_duckdb --faster 1 membership_polars --peak 500 \
+    table measure ten_million --runs 6 --faster 2.5 membership_duckdb --faster 1 membership_polars --peak 500 \
         --contenders product $hand -- "$data/10000000"
     table measure growth --runs 3 --growth 1.1 --contenders product membership_polars -- \
         "$data/10000000" "$data/50000000"
