@@ -5,11 +5,12 @@
 
 The targets are those of the first contender. Every run is a new process with a new output folder. After a round to
 warm up, rounds follow in which each contender runs once on each input, so that a slow minute of the machine meets
-all of them; runs are compared within their round. Each round begins with another one, as what a run leaves behind
-(memory that the machine has at hand, say) helps the next one. Exits 1 when a target is missed.
+all of them; runs are compared within their round. Their order changes from round to round, as what a run leaves
+behind (memory that the machine has at hand, say) helps the next one. Exits 1 when a target is missed.
 """
 
 import argparse
+import random
 import sys
 import tempfile
 from pathlib import Path
@@ -27,13 +28,13 @@ def measure(sources: list[Path], contenders: list[str], rounds: int) -> tuple[Ru
     """`rounds` gauges of every contender on every input, after one round of which only the counts are kept."""
     runs: Runs = {(source, contender): [] for source in sources for contender in contenders}
     counts: Counts = {}
+    shuffled = random.Random(1)
     for number in range(rounds + 1):
         if sys.stderr.isatty():
             print(f"round {number} of {rounds}", file=sys.stderr)
-        first = number % len(runs)
-        for (source, contender), gauges in [*runs.items()][first:] + [*runs.items()][:first]:
+        for source, contender in shuffled.sample(list(runs), len(runs)):
             with tempfile.TemporaryDirectory() as output:
-                gauges.append(gauge(command(contender, source, Path(output))))
+                runs[source, contender].append(gauge(command(contender, source, Path(output))))
                 if number == 0:
                     counts[source, contender] = written(Path(output))
     return {key: gauges[1:] for key, gauges in runs.items()}, counts
