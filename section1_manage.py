@@ -146,11 +146,11 @@ def _command(options: argparse.Namespace) -> int:
 def _run(task: Task, options: argparse.Namespace) -> Summary:
     from batch import imports, logs
 
-    if task.settings.engine_name == "duckdb":
-        imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for what is not done here
     if os.uname().machine == "x86_64":  # elsewhere pyarrow may be built without it
         os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")  # keeps the least of what is free
+    if task.settings.engine_name == "duckdb":
+        imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
         # One arena gives a thread what another one has freed; back to the kernel, its pages would be cleared each time.
         os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1,dirty_decay_ms:-1")
     logs.configure()
