@@ -26,7 +26,6 @@ from section1.intake import FileReport, Intake, Portion, Quarantine
 from section1.judge import Statement
 from section1.records import Chunk, Layout
 from section1.settings import ROOT, Settings, Task
-from section1.unique import Shared
 
 FILE_NAME = "applications.csv"
 
@@ -49,7 +48,7 @@ class Judgement(msgspec.Struct):
     evidence: list[Evidence]
     decisions: list[Decisions]
     files: list[ChecksummedFile]
-    shared: Shared | None
+    shared: unique.Shared | None
     spool: Path
 
 
@@ -213,7 +212,7 @@ class _Attempt:
             for name, (column, shapes, _) in self.work.date_columns.items()
         }
 
-    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> tuple[list[ChecksummedFile], Shared | None]:
+    def _write(self, verdicts: Iterable[Judged], bar: Progress) -> tuple[list[ChecksummedFile], unique.Shared | None]:
         """Write the lines of both outputs; count the verdicts into the reports, and values that should be unique."""
         statement, parents = self.work.statement, self.run.parents
         with (
