@@ -152,7 +152,7 @@ def _run(task: Task, options: argparse.Namespace) -> Summary:
     if task.settings.engine_name == "duckdb":
         imports.refuse("pandas")  # pyarrow and duckdb import it where it is installed: 0.3 s for nothing
         # One arena gives a thread what another one has freed; back to the kernel, its pages would be cleared each time.
-        os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1,dirty_decay_ms:-1")
+        os.environ.setdefault("JE_ARROW_MALLOC_CONF", "narenas:1,dirty_decay_ms:-1,background_thread:false")
     logs.configure()
     if options.command in ("replay", "backfill"):
         from section1 import replay

@@ -50,34 +50,47 @@ class Work(msgspec.Struct, frozen=True):
 class Columns:
     """The columns of some records by name: their own, those that follow from their dates, and matches.
 
-    Whether a column matches is found out for those records that it is asked for.
+    Each is made when it is first asked for: whether a column matches is found out for no record that nobody asks about.
     """
 
-    def __init__(self, records: pa.Table, dated: Iterable[Dated], matches: Iterable[Match]) -> None:
+    def __init__(
+        self, records: pa.Table, dated: Iterable[Dated], matches: Iterable[Match], rows: Ints | None = None
+    ) -> None:
         self._records = records
         self._dated = list(dated)
         self._matches = {match.name: match for match in matches}
+        self._rows = rows
+        self._made: dict[str, pa.Array] = {}
 
-    def column(self, name: str, rows: Ints | None = None) -> pa.Array:
-        """A column, or those rows of it. Raises pyarrow.ArrowInvalid for a pattern that Arrow does not know."""
+    def of(self, rows: Ints) -> Columns:
+        """The same columns of these rows only."""
+        return Columns(self._records, self._dated, self._matches.values(), rows)
+
+    def column(self, name: str) -> pa.Array:
+        """A column. Raises pyarrow.ArrowInvalid for a pattern that Arrow does not know."""
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def _make(self, name: str) -> pa.Array:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         if name.startswith(NOT):
-            return pc.invert(self.column(name.removeprefix(NOT), rows))
+            return pc.invert(self.column(name.removeprefix(NOT)))
         if match := self._matches.get(name):
-            return pc.match_substring_regex(self.column(match.column, rows), match.pattern)
+            return pc.match_substring_regex(self.column(match.column), match.pattern)
         for places, readings in self._dated:
             if name in readings.column_names:
-                return lines.one(readings[name]).take(pa.array(places if rows is None else places[rows]))
+                return lines.one(readings[name]).take(pa.array(places if self._rows is None else places[self._rows]))
         column = lines.one(self._records[name])
-        return column if rows is None else column.take(pa.array(rows))
+        return column if self._rows is None else column.take(pa.array(self._rows))
 
-    def table(self, names: Iterable[str], rows: Ints | None = None) -> pa.Table:
-        """Some columns, or those rows of them."""
+    def table(self, names: Iterable[str]) -> pa.Table:
+        """Some columns."""
         import pyarrow as pa
 
-        return pa.table({name: self.column(name, rows) for name in names})
+        return pa.table({name: self.column(name) for name in names})
 
 
 class Judged(msgspec.Struct):

@@ -145,7 +145,7 @@ class Judge:
         _, accepted, rejected = self._groups
         failed = self._failed(self._passed(columns, told, records.num_rows))
         good, bad = np.flatnonzero(failed == 0), np.flatnonzero(failed)
-        return Verdicts(failed, _given(accepted, columns, good), _given(rejected, columns, bad))
+        return Verdicts(failed, _given(accepted, columns.of(good)), _given(rejected, columns.of(bad)))
 
     def _passed(self, columns: Columns, dated: list[Dated], count: int) -> Ints:
         """A bit for each rule that a record passes. What follows from a date alone is looked up by its reading."""
@@ -153,7 +153,7 @@ class Judge:
         rules = tests.query.gives
         of_dates = {name for _, readings in dated for name in readings.column_names}
         others = [name for name in rules if name not in of_dates]
-        passed = _bits(rules, dict(zip(others, _given(tests, columns, names=others), strict=True)), count)
+        passed = _bits(rules, dict(zip(others, _given(tests, columns, others), strict=True)), count)
         for places, readings in dated:
             found = {name: one(readings[name]) for name in rules if name in readings.column_names}
             passed |= _bits(rules, found, len(readings)).take(places)
@@ -183,14 +183,11 @@ def _bits(rules: tuple[str, ...], columns: dict[str, pa.Array], count: int) -> I
     return bits
 
 
-def _given(
-    prepared: Prepared, columns: Columns, rows: Ints | None = None, names: Iterable[str] | None = None
-) -> list[pa.Array]:
+def _given(prepared: Prepared, columns: Columns, names: Iterable[str] | None = None) -> list[pa.Array]:
     """The columns that a query gives, or those with these names: what it makes, and others that are known by now."""
     query, made = prepared.query, {}
     if query.sql:
-        table = prepared.execute(columns.table(query.reads, rows))
+        table = prepared.execute(columns.table(query.reads))
         made = {name: one(table[name]) for name in table.column_names}
-    return [
-        made[name] if name in made else columns.column(name, rows) for name in (query.gives if names is None else names)
-    ]
+    names = query.gives if names is None else names
+    return [made[name] if name in made else columns.column(name) for name in names]
