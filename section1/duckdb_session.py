@@ -20,7 +20,7 @@ MEMORY_LIMIT = "256MB"
 _waiting: list[duckdb.DuckDBPyConnection] = []  # at most one, open and not yet in use
 
 
-def load_libraries() -> None:
+def warm_up() -> None:
     """Import what judging needs, which takes 0.2 s of one core, and open DuckDB on another one."""
     importlib.import_module("duckdb")
     with ThreadPoolExecutor(1) as pool:

@@ -105,7 +105,7 @@ def process(task: Task) -> Summary:
 
         statement = judge.statement(task)
         source, known = settings.input, output.state / "digests.json"
-        found = discover.discover(source.folder, source.patterns, known, meanwhile=duckdb_session.load_libraries)
+        found = discover.discover(source.folder, source.patterns, known, meanwhile=duckdb_session.warm_up)
         new = new_sources(found.sources, output, settings, run)
         folder = report.shown(settings.input.folder)
         log.info("discover: %d of %d files are new in %s", len(new), len(found.sources), folder)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ import msgspec
 
 from batch.errors import ConfigError
 from batch.publish import Output
-from section1 import judge, judging, outputs, pipeline, reading, report
+from section1 import discover, judge, judging, outputs, pipeline, reading, report
 from section1.discover import Source
 from section1.engine import Evidence
 from section1.job import exclusively
@@ -99,7 +98,7 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
             writer.writerows(row for row in reader if (row[name], int(row[number])) not in done)
         path = kept
     with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    source = Source(str(path), parent, digest, path.stat().st_size, reading.stamp(str(path)))
+        sha256 = discover.digest(file, path.stat().st_size, packed=False)
+    source = Source(str(path), parent, sha256, path.stat().st_size, reading.stamp(str(path)))
     evidence = msgspec.convert(manifest["evidence"], Evidence)
     return Batch([source], judging.layout(settings, carried=True), evidence)

@@ -17,7 +17,7 @@ def test_it_spills_into_the_spool_and_reads_no_file(tmp_path: Path, *, loaded: b
     outside = tmp_path / "outside.csv"
     outside.write_text("a\n1\n")
     if loaded:
-        duckdb_session.load_libraries()
+        duckdb_session.warm_up()
     database = duckdb_session.connection(str(spool))
     with pytest.raises(duckdb.PermissionException):
         database.execute(f"from read_csv('{outside.as_posix()}')")
