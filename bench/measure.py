@@ -6,7 +6,7 @@
 The targets are those of the first contender. Every run is a new process with a new output folder. After a round to
 warm up, rounds follow in which each contender runs once on each input, so that a slow minute of the machine meets
 all of them; runs are compared within their round. Their order changes from round to round, as what a run leaves
-behind (memory that the machine has at hand, say) helps the next one. Exits 1 when a target is missed.
+behind (warm caches, say) helps the next one. Exits 1 when a target is missed.
 """
 
 import argparse

@@ -14,7 +14,6 @@ import msgspec
 from batch.errors import ConfigError
 from batch.publish import Output
 from section1 import discover, judge, judging, outputs, pipeline, reading, report
-from section1.discover import Source
 from section1.engine import Evidence
 from section1.job import exclusively
 from section1.judging import Batch
@@ -97,8 +96,9 @@ def _rejected_of(output: Output, parent: str, settings: Settings, spool: Path) -
             name, number = header.index("source_file"), header.index("record_number")
             writer.writerows(row for row in reader if (row[name], int(row[number])) not in done)
         path = kept
+    size = path.stat().st_size
     with open(path, "rb") as file:
-        sha256 = discover.digest(file, path.stat().st_size, packed=False)
-    source = Source(str(path), parent, sha256, path.stat().st_size, reading.stamp(str(path)))
+        sha256 = discover.digest(file, size, packed=False)
+    source = discover.Source(str(path), parent, sha256, size, reading.stamp(str(path)))
     evidence = msgspec.convert(manifest["evidence"], Evidence)
     return Batch([source], judging.layout(settings, carried=True), evidence)
